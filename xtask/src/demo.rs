@@ -79,7 +79,7 @@ fn story(program: &Path, samba: bool) -> Result<()> {
     let what = if samba {
         "Samba's smbd"
     } else {
-        "no Samba here: a plain TCP listener"
+        "in place of Samba, a plain TCP listener"
     };
     say("2 server", &format!("{what} on {SERVER}, port 445"));
 

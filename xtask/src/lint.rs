@@ -11,7 +11,7 @@ use crate::{process, setup, workspace};
 /// No file gets longer than one can hold in mind.
 const MAX_LINES: usize = 500;
 
-/// Check the formatting, the lints, the documentation and the dependencies.
+/// Makes sure that the workspace compiles, then runs every check.
 pub(crate) fn main() -> Result<()> {
     setup::toolchain()?;
     all()

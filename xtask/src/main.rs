@@ -61,6 +61,7 @@ enum Task {
     Setup(setup::Args),
     Build(build::Args),
     Run(run::Args),
+    /// Check the formatting, the lints, the documentation and the dependencies.
     Lint,
     Test(test::Args),
     Demo(demo::Args),

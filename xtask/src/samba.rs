@@ -53,9 +53,8 @@ pub(crate) fn serve(lab: &Lab) -> Result<Service> {
 
 /// Copies a file onto the share from the lab's private host; returns smbclient's report.
 pub(crate) fn put(lab: &Lab) -> Result<String> {
-    let source = lab.folder().join("customers.csv");
-    fs::write(&source, "id,name\n1,Ada\n").context("write the file to copy")?;
-    let put = format!("put {} customers.csv", source.display());
+    fs::write(lab.folder().join("customers.csv"), "id,name\n1,Ada\n")
+        .context("write the file to copy")?;
     // smbclient would read the machine's own configuration otherwise.
     let mut smbclient = lab.at(End::Host, "smbclient");
     smbclient.args([
@@ -65,9 +64,10 @@ pub(crate) fn put(lab: &Lab) -> Result<String> {
         "-U",
         LOGIN,
         "-c",
-        &put,
+        "put customers.csv",
     ]);
     let output = smbclient
+        .current_dir(lab.folder())
         .stdin(Stdio::null())
         .output()
         .context("start smbclient")?;

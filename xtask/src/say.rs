@@ -2,7 +2,7 @@
 
 use std::io::{IsTerminal, stderr};
 
-const LABEL_WIDTH: usize = 8;
+const LABEL_WIDTH: usize = 9;
 
 /// Says `text` under a label; further lines are indented below the first.
 pub(crate) fn say(label: &str, text: &str) {
@@ -11,9 +11,9 @@ pub(crate) fn say(label: &str, text: &str) {
     } else {
         ("", "")
     };
-    let mut label = format!("{bold}{label:>LABEL_WIDTH$}{plain}");
+    let mut label = format!("{bold}{label:<LABEL_WIDTH$}{plain}");
     for line in text.lines() {
-        eprintln!("{label}  {line}");
+        eprintln!("{label} {line}");
         label = " ".repeat(LABEL_WIDTH);
     }
 }
