@@ -45,6 +45,11 @@ pub(crate) fn ensure(toolchain: &Toolchain) -> Result<u32> {
     })
 }
 
+/// Whether a linker for what this LLVM writes is here, or can be built with what is here.
+pub(crate) fn has_llvm(compiler: u32) -> bool {
+    installed().is_some_and(|llvm| llvm >= compiler) || here(compiler).is_some()
+}
+
 /// The LLVM of a bpf-linker that is there, runs, and has the right version.
 fn installed() -> Option<u32> {
     let version =
@@ -70,8 +75,7 @@ fn installed() -> Option<u32> {
 
 /// An LLVM with headers that is not older than the compiler's, and where it is.
 fn llvm(compiler: u32) -> Result<(u32, PathBuf)> {
-    let mut fitting = LLVM.filter(|llvm| *llvm >= compiler);
-    if let Some(found) = fitting.clone().find_map(|llvm| Some((llvm, prefix(llvm)?))) {
+    if let Some(found) = here(compiler) {
         return Ok(found);
     }
     if !apt::is_here() {
@@ -81,17 +85,14 @@ fn llvm(compiler: u32) -> Result<(u32, PathBuf)> {
         );
     }
     apt::update()?;
-    let (llvm, package, candidate) = fitting
+    let (llvm, package, candidate) = fitting(compiler)
         .find_map(|llvm| {
             let package = format!("llvm-{llvm}-dev");
             let candidate = apt::newest(&package)?;
             Some((llvm, package, candidate))
         })
         .with_context(|| {
-            format!(
-                "apt has no llvm-N-dev with N from {compiler} to {}",
-                LLVM.end()
-            )
+            format!("apt has no LLVM {compiler} that bpf-linker {VERSION} could be built with")
         })?;
     let mut packages = vec![package.as_str()];
     if process::which("cc").is_none() {
@@ -105,6 +106,14 @@ fn llvm(compiler: u32) -> Result<(u32, PathBuf)> {
     let prefix =
         prefix(llvm).with_context(|| format!("{package} was installed, but has no llvm-config"))?;
     Ok((llvm, prefix))
+}
+
+fn here(compiler: u32) -> Option<(u32, PathBuf)> {
+    fitting(compiler).find_map(|llvm| Some((llvm, prefix(llvm)?)))
+}
+
+fn fitting(compiler: u32) -> impl Iterator<Item = u32> {
+    LLVM.filter(move |llvm| *llvm >= compiler)
 }
 
 /// Where this LLVM is installed: Debian's folder first, then whatever llvm-config is on PATH.

@@ -4,10 +4,10 @@ use std::fmt;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use anyhow::{Result, anyhow, bail};
+use anyhow::{Context, Result, bail};
 
 use crate::say::{more, say};
-use crate::{apt, process, workspace};
+use crate::{apt, linker, process, workspace};
 
 /// The BPF target that fits the byte order of this machine.
 pub(crate) const TARGET: &str = if cfg!(target_endian = "big") {
@@ -49,22 +49,38 @@ impl fmt::Display for Toolchain {
     }
 }
 
-/// Finds a toolchain; installs Debian's packages where there is none.
+/// Finds a toolchain that the linker can follow; installs Debian's packages where there is none.
 pub(crate) fn ensure() -> Result<Toolchain> {
-    if let Some(found) = packaged().or_else(nightly) {
+    if let Some(found) = packaged() {
         return Ok(found);
     }
-    say(
-        "setup",
-        "no Rust here can compile for BPF: rustup's stable has no `core` for it",
-    );
-    if let Err(error) = install() {
-        more(&by_hand());
-        return Err(error);
+    let nightly = match nightly() {
+        Some(found) if linker::has_llvm(found.llvm) => return Ok(found),
+        other => other,
+    };
+    match &nightly {
+        Some(Toolchain { llvm, .. }) => say(
+            "setup",
+            &format!("nightly could compile for BPF, but LLVM {llvm}, which it needs, is not here"),
+        ),
+        None => say(
+            "setup",
+            "no Rust here can compile for BPF: rustup's stable has no `core` for it",
+        ),
     }
-    packaged().ok_or_else(|| {
-        anyhow!("the packages were installed, but /usr/bin/rustc still has no BPF core")
-    })
+    match (install(), nightly) {
+        (Ok(()), _) => {
+            packaged().context("the packages were installed, but /usr/bin/rustc has no BPF core")
+        }
+        (Err(error), Some(nightly)) => {
+            more(&format!("{error:#}; goes on with nightly"));
+            Ok(nightly)
+        }
+        (Err(error), None) => {
+            more(&by_hand());
+            Err(error)
+        }
+    }
 }
 
 /// The system's own compiler, beside rustup's: full paths, because rustup's proxies shadow it.
