@@ -1,0 +1,97 @@
+//! The records that travel over the ring buffer. The first byte tells which one it is.
+
+use crate::owner::Owner;
+use crate::wire::{Be16, Be32, Be64, wire};
+
+/// First byte of a [`FlowEvent`].
+pub const FLOW: u8 = 1;
+/// First byte of a [`ConnectEvent`].
+pub const CONNECT: u8 = 2;
+
+/// `hook` of a packet that leaves by the interface.
+pub const HOOK_EGRESS: u8 = 1;
+/// `hook` of a packet that enters the host by the interface, coming from a workload behind it.
+pub const HOOK_INGRESS: u8 = 2;
+
+/// `family` of IPv4; the address is the first four bytes of its field.
+pub const IPV4: u8 = 4;
+/// `family` of IPv6.
+pub const IPV6: u8 = 6;
+
+wire! {
+    /// A flow changed its state.
+    pub struct FlowEvent: 192 {
+        /// [`FLOW`].
+        pub kind: u8,
+        /// A [`crate::flow::Cause`].
+        pub cause: u8,
+        /// [`IPV4`] or [`IPV6`].
+        pub family: u8,
+        /// [`HOOK_EGRESS`] or [`HOOK_INGRESS`].
+        pub hook: u8,
+        /// The flow's marks, see [`crate::flow`].
+        pub marks: Be16,
+        /// Outer VLAN identifier, or 0.
+        pub vlan_outer: Be16,
+        /// Inner VLAN identifier, or 0.
+        pub vlan_inner: Be16,
+        /// Source port.
+        pub source_port: Be16,
+        /// Destination port.
+        pub destination_port: Be16,
+        /// Zero.
+        pub padding: Be16,
+        /// Flow records that found no place in the ring on this CPU since the last one that did.
+        pub lost: Be32,
+        /// Index of the interface.
+        pub interface: Be32,
+        /// Initial sequence number.
+        pub initial_sequence: Be32,
+        /// User identifier of the socket, in the initial user namespace; 65534 where there is no socket.
+        pub socket_uid: Be32,
+        /// Time of the packet, CLOCK_MONOTONIC in nanoseconds.
+        pub time: Be64,
+        /// Time of the flow's first packet, CLOCK_MONOTONIC in nanoseconds, to the tick.
+        pub first_seen: Be64,
+        /// Time of the peer's SYN-ACK, CLOCK_MONOTONIC in nanoseconds, or 0.
+        pub answered: Be64,
+        /// Packets sent.
+        pub packets: Be64,
+        /// Bytes sent, as on the wire.
+        pub bytes: Be64,
+        /// Payload bytes sent.
+        pub sent: Be64,
+        /// Payload bytes received and acknowledged.
+        pub received: Be64,
+        /// Cookie of the socket, or 0.
+        pub cookie: Be64,
+        /// Identifier of the socket's cgroup v2, or 0.
+        pub cgroup: Be64,
+        /// Source address.
+        pub source: [u8; 16],
+        /// Destination address.
+        pub destination: [u8; 16],
+        /// Who opened the socket.
+        pub owner: Owner,
+    }
+}
+
+wire! {
+    /// A process is about to connect to where the rule will match.
+    pub struct ConnectEvent: 88 {
+        /// [`CONNECT`].
+        pub kind: u8,
+        /// [`IPV4`] or [`IPV6`].
+        pub family: u8,
+        /// Destination port.
+        pub destination_port: Be16,
+        /// Zero.
+        pub padding: Be32,
+        /// Cookie of the socket.
+        pub cookie: Be64,
+        /// Destination address.
+        pub destination: [u8; 16],
+        /// Who calls.
+        pub owner: Owner,
+    }
+}

@@ -1,0 +1,167 @@
+//! The maps and globals, and the rule as they hold it.
+
+use core::arch::asm;
+
+use aya_ebpf::macros::map;
+use aya_ebpf::maps::lpm_trie::{Key, LpmTrie};
+use aya_ebpf::maps::{LruHashMap, PerCpuArray, RingBuf};
+use smbwatch_ebpf::flow::Flow;
+use smbwatch_ebpf::owner::Owner;
+use smbwatch_ebpf::rule::{Destination, PUBLIC, Rule};
+use smbwatch_ebpf::settings::{MAX_LAN, MAX_PORTS, Range, Settings, counter};
+
+const MAX_PREFIXES: u32 = 1 << 17;
+
+/// What tells flows apart.
+#[derive(Clone, Copy)]
+#[repr(C)]
+pub(crate) struct FlowKey<A> {
+    pub(crate) interface: u32,
+    pub(crate) source_port: u16,
+    pub(crate) destination_port: u16,
+    pub(crate) source: A,
+    pub(crate) destination: A,
+}
+
+#[map]
+pub(crate) static EVENTS: RingBuf = RingBuf::with_byte_size(2 << 20, 0);
+#[map]
+pub(crate) static FLOWS4: LruHashMap<FlowKey<u32>, Flow> = LruHashMap::with_max_entries(1 << 16, 0);
+#[map]
+pub(crate) static FLOWS6: LruHashMap<FlowKey<[u32; 4]>, Flow> = LruHashMap::with_max_entries(1 << 15, 0);
+#[map]
+pub(crate) static OWNERS: LruHashMap<u64, Owner> = LruHashMap::with_max_entries(1 << 14, 0);
+#[map]
+static COUNTERS: PerCpuArray<u64> = PerCpuArray::with_max_entries(counter::COUNT, 0);
+#[map]
+static SOURCES4: LpmTrie<u32, u32> = LpmTrie::with_max_entries(MAX_PREFIXES, 0);
+#[map]
+static SOURCES6: LpmTrie<[u32; 4], u32> = LpmTrie::with_max_entries(MAX_PREFIXES, 0);
+#[map]
+static DESTINATIONS4: LpmTrie<u32, u32> = LpmTrie::with_max_entries(MAX_PREFIXES, 0);
+#[map]
+static DESTINATIONS6: LpmTrie<[u32; 4], u32> = LpmTrie::with_max_entries(MAX_PREFIXES, 0);
+
+#[unsafe(no_mangle)]
+static SETTINGS: Settings = Settings {
+    lan4: [Range::NONE; MAX_LAN],
+    lan6: [Range::NONE; MAX_LAN],
+    ports: [0; MAX_PORTS],
+    port_count: 0,
+    any_port: 0,
+    any_source6: 0,
+    embedded_ipv4: 0,
+    coarse_clock: 0,
+};
+
+#[unsafe(no_mangle)]
+static mut CONTENT_FLOWS: u32 = 0;
+
+/// Notes that a flow was recognised by its content, so that its end is looked for.
+pub(crate) fn note_content_flow() {
+    // SAFETY: every CPU writes the same word with the same value.
+    unsafe { core::ptr::write_volatile(&raw mut CONTENT_FLOWS, 1) }
+}
+
+/// Adds to a counter of this CPU; exact even where a connect call is preempted by another.
+pub(crate) fn count(index: u32, by: u64) {
+    if let Some(counter) = COUNTERS.get_ptr_mut(index) {
+        // SAFETY: the pointer is to a map value, eight bytes long and aligned. The built-in target has
+        // no read-modify-write atomics, so the instruction is spelled out.
+        unsafe { asm!("lock *(u64 *)({counter} + 0) += {by}", counter = in(reg) counter, by = in(reg) by) }
+    }
+}
+
+/// Takes what a counter of this CPU holds.
+pub(crate) fn take(index: u32) -> u64 {
+    let held = COUNTERS.get(index).copied().unwrap_or(0);
+    if held != 0 {
+        count(index, held.wrapping_neg());
+    }
+    held
+}
+
+/// Whether the kernel has `bpf_ktime_get_coarse_ns`.
+#[inline(always)]
+pub(crate) fn coarse_clock() -> bool {
+    setting(&raw const SETTINGS.coarse_clock) != 0
+}
+
+/// Reads one field of the settings; volatile, because its value is put in after compilation.
+#[inline(always)]
+fn setting<T: Copy>(field: *const T) -> T {
+    // SAFETY: every caller points into `SETTINGS`, which is initialised and read-only.
+    unsafe { core::ptr::read_volatile(field) }
+}
+
+/// The rule as the maps hold it.
+pub(crate) struct Kernel;
+
+impl Rule for Kernel {
+    #[inline(always)]
+    fn watches(&self, port: u16) -> bool {
+        let count = setting(&raw const SETTINGS.port_count);
+        (0..MAX_PORTS).any(|index| (index as u32) < count && setting(&raw const SETTINGS.ports[index]) == port)
+    }
+
+    #[inline(always)]
+    fn any_port(&self) -> bool {
+        setting(&raw const SETTINGS.any_port) != 0
+    }
+
+    #[inline(always)]
+    fn content_flows(&self) -> bool {
+        // SAFETY: a word that other CPUs may write at the same time.
+        self.any_port() && unsafe { core::ptr::read_volatile(&raw const CONTENT_FLOWS) } != 0
+    }
+
+    #[inline(always)]
+    fn lan4(&self, address: u32) -> bool {
+        (0..MAX_LAN).any(|index| setting(&raw const SETTINGS.lan4[index]).contains(address))
+    }
+
+    #[inline(always)]
+    fn lan6(&self, address: [u32; 4]) -> bool {
+        (0..MAX_LAN).any(|index| setting(&raw const SETTINGS.lan6[index]).contains(address[0]))
+    }
+
+    #[inline(always)]
+    fn any_source6(&self) -> bool {
+        setting(&raw const SETTINGS.any_source6) != 0
+    }
+
+    #[inline(always)]
+    fn source4(&self, address: u32) -> bool {
+        SOURCES4.get(Key::new(32, address.to_be())).is_some()
+    }
+
+    #[inline(always)]
+    fn source6(&self, address: [u32; 4]) -> bool {
+        SOURCES6.get(Key::new(128, address.map(u32::to_be))).is_some()
+    }
+
+    #[inline(always)]
+    fn destination4(&self, address: u32) -> Option<Destination> {
+        DESTINATIONS4.get(Key::new(32, address.to_be())).and_then(|kind| destination(*kind))
+    }
+
+    #[inline(always)]
+    fn destination6(&self, address: [u32; 4]) -> Option<Destination> {
+        DESTINATIONS6.get(Key::new(128, address.map(u32::to_be))).and_then(|kind| destination(*kind))
+    }
+
+    #[inline(always)]
+    fn embedded_ipv4(&self) -> bool {
+        setting(&raw const SETTINGS.embedded_ipv4) != 0
+    }
+}
+
+#[inline(always)]
+const fn destination(kind: u32) -> Option<Destination> {
+    const RESERVED: u32 = Destination::Reserved as u32;
+    match kind {
+        PUBLIC => None,
+        RESERVED => Some(Destination::Reserved),
+        _ => Some(Destination::Exception),
+    }
+}

@@ -1,0 +1,240 @@
+//! Packets as the kernel holds them: direct reads of the linear part, helper calls for the rest.
+
+use core::arch::asm;
+
+use aya_ebpf::bindings::__sk_buff;
+use aya_ebpf::helpers::{bpf_get_socket_cookie, bpf_ktime_get_coarse_ns, bpf_ktime_get_ns, bpf_skb_load_bytes};
+use aya_ebpf::programs::TcContext;
+use smbwatch_ebpf::packet::PacketBytes;
+
+use crate::maps::coarse_clock;
+
+/// Fields of `__sk_buff` that a classifier reads.
+pub(crate) struct Skb<'a> {
+    context: &'a TcContext,
+}
+
+impl<'a> Skb<'a> {
+    pub(crate) fn new(context: &'a TcContext) -> Self {
+        Self { context }
+    }
+
+    #[inline(always)]
+    fn raw(&self) -> &'a __sk_buff {
+        // SAFETY: the kernel hands a valid context to the program; the verifier rewrites each field access.
+        unsafe { &*self.context.skb.skb }
+    }
+
+    /// Length of the packet, the part outside the linear buffer included.
+    #[inline(always)]
+    pub(crate) fn length(&self) -> u32 {
+        self.raw().len
+    }
+
+    /// Index of the interface that the packet is at.
+    #[inline(always)]
+    pub(crate) fn interface(&self) -> u32 {
+        self.raw().ifindex
+    }
+
+    /// The VLAN identifier that the hardware will insert, or has removed.
+    #[inline(always)]
+    pub(crate) fn hardware_tag(&self) -> Option<u16> {
+        let skb = self.raw();
+        #[expect(clippy::cast_possible_truncation, reason = "masked to twelve bits")]
+        (skb.vlan_present != 0).then_some((skb.vlan_tci & 0x0fff) as u16)
+    }
+
+    /// Packets and bytes that the device will make of this packet, of which the last `payload` bytes are
+    /// cut, each piece with a copy of all that comes before.
+    #[inline(always)]
+    pub(crate) fn on_the_wire(&self, payload: i64) -> (u32, u32) {
+        let (length, segment) = (self.length(), self.raw().gso_size);
+        #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "checked to be in range")]
+        let payload = if payload > 0 && payload < i64::from(length) { payload as u32 } else { 0 };
+        if segment == 0 || payload <= segment {
+            return (1, length);
+        }
+        let packets = payload.div_ceil(segment);
+        (packets, length + (packets - 1) * (length - payload))
+    }
+
+    /// The first eight of the last `rest` bytes, directly if they are linear.
+    #[inline(always)]
+    pub(crate) fn last_bytes(&self, rest: i64) -> Option<u64> {
+        let offset = i64::from(self.length()) - rest;
+        #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "an offset into a packet")]
+        load(self.context, offset as u32).map(u64::from_be_bytes)
+    }
+
+    /// Cookie of the socket that sends the packet, or 0.
+    #[inline(always)]
+    pub(crate) fn cookie(&self) -> u64 {
+        // SAFETY: a helper on a valid context.
+        unsafe { bpf_get_socket_cookie(self.as_ptr().cast()) }
+    }
+
+    /// The context, for helpers.
+    #[inline(always)]
+    pub(crate) fn as_ptr(&self) -> *mut __sk_buff {
+        self.context.skb.skb
+    }
+
+    /// Reads the linear part directly.
+    #[inline(always)]
+    pub(crate) fn direct(&self) -> Direct<'a> {
+        let skb = self.raw();
+        Direct {
+            context: self.context,
+            at: opaque(skb.data as usize),
+            end: opaque(skb.data_end as usize),
+            left: i64::from(skb.len),
+        }
+    }
+
+    /// Reads by helper calls, wherever the bytes lie.
+    #[inline(always)]
+    pub(crate) fn copied(&self) -> Copied<'a> {
+        Copied { context: self.context, offset: 0, length: self.raw().len }
+    }
+}
+
+/// The linear part of a packet.
+#[derive(Clone, Copy)]
+pub(crate) struct Direct<'a> {
+    context: &'a TcContext,
+    at: usize,
+    end: usize,
+    left: i64,
+}
+
+impl Direct<'_> {
+    #[inline(always)]
+    fn read<T: Copy>(self, offset: usize) -> Option<T> {
+        let at = self.at + offset;
+        if at + size_of::<T>() > self.end {
+            return None;
+        }
+        // SAFETY: the bytes lie inside the packet, as the verifier checks again. They may be unaligned
+        // for T, which BPF loads on every supported architecture take; a read declared unaligned would
+        // become one load for each byte.
+        Some(unsafe { *(at as *const T) })
+    }
+}
+
+impl PacketBytes for Direct<'_> {
+    #[inline(always)]
+    fn u8(self, offset: usize) -> Option<u8> {
+        self.read(offset)
+    }
+
+    #[inline(always)]
+    fn u16(self, offset: usize) -> Option<u16> {
+        self.read(offset).map(u16::from_be)
+    }
+
+    #[inline(always)]
+    fn u32(self, offset: usize) -> Option<u32> {
+        self.read(offset).map(u32::from_be)
+    }
+
+    #[inline(always)]
+    fn deep_u64(self) -> Option<u64> {
+        match self.read(0) {
+            Some(raw) => Some(u64::from_be(raw)),
+            None => {
+                // SAFETY: as in `Skb::raw`.
+                let length = unsafe { (*self.context.skb.skb).len };
+                let offset = i64::from(length) - self.left;
+                #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "an offset into a packet")]
+                load(self.context, offset as u32).map(u64::from_be_bytes)
+            }
+        }
+    }
+
+    #[inline(always)]
+    fn advance(self, count: usize) -> Self {
+        Self { at: self.at + count, left: self.left - count as i64, ..self }
+    }
+
+    #[inline(always)]
+    fn remaining(self) -> i64 {
+        self.left
+    }
+}
+
+/// A packet read by `bpf_skb_load_bytes`, one call for each read.
+#[derive(Clone, Copy)]
+pub(crate) struct Copied<'a> {
+    context: &'a TcContext,
+    offset: u32,
+    length: u32,
+}
+
+impl Copied<'_> {
+    #[inline(always)]
+    fn read<const N: usize>(self, offset: usize) -> Option<[u8; N]> {
+        #[expect(clippy::cast_possible_truncation, reason = "offsets into headers")]
+        load(self.context, self.offset + offset as u32)
+    }
+}
+
+impl PacketBytes for Copied<'_> {
+    #[inline(always)]
+    fn u8(self, offset: usize) -> Option<u8> {
+        self.read(offset).map(u8::from_be_bytes)
+    }
+
+    #[inline(always)]
+    fn u16(self, offset: usize) -> Option<u16> {
+        self.read(offset).map(u16::from_be_bytes)
+    }
+
+    #[inline(always)]
+    fn u32(self, offset: usize) -> Option<u32> {
+        self.read(offset).map(u32::from_be_bytes)
+    }
+
+    #[inline(always)]
+    fn deep_u64(self) -> Option<u64> {
+        self.read(0).map(u64::from_be_bytes)
+    }
+
+    #[inline(always)]
+    fn advance(self, count: usize) -> Self {
+        #[expect(clippy::cast_possible_truncation, reason = "offsets into headers")]
+        Self { offset: self.offset + count as u32, ..self }
+    }
+
+    #[inline(always)]
+    fn remaining(self) -> i64 {
+        i64::from(self.length) - i64::from(self.offset)
+    }
+}
+
+/// Time since boot in nanoseconds, to the tick: a third of the cost of the exact clock.
+#[inline(always)]
+pub(crate) fn coarse_now() -> u64 {
+    // SAFETY: helpers without arguments; the verifier drops the branch that this kernel does not have.
+    unsafe { if coarse_clock() { bpf_ktime_get_coarse_ns() } else { bpf_ktime_get_ns() } }
+}
+
+/// Hides where a pointer came from. The compiler takes `data` for a number below 2^32 and drops bounds
+/// checks that follow from others; the verifier knows better what a pointer is, and wants each of them.
+#[inline(always)]
+fn opaque(pointer: usize) -> usize {
+    let copy: usize;
+    // SAFETY: a move from register to register.
+    unsafe { asm!("{copy} = {pointer}", copy = lateout(reg) copy, pointer = in(reg) pointer, options(pure, nomem, nostack)) }
+    copy
+}
+
+#[inline(always)]
+fn load<const N: usize>(context: &TcContext, offset: u32) -> Option<[u8; N]> {
+    let mut bytes = [0; N];
+    // SAFETY: the helper writes N bytes to `bytes`, or fails.
+    let result = unsafe {
+        bpf_skb_load_bytes(context.skb.skb.cast(), offset, bytes.as_mut_ptr().cast(), N as u32)
+    };
+    (result == 0).then_some(bytes)
+}

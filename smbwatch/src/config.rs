@@ -1,0 +1,333 @@
+//! What the configuration means: every default filled in, every value checked.
+
+pub mod file;
+
+use std::fmt;
+use std::path::{Path, PathBuf};
+
+use clap::ValueEnum;
+use ipnet::IpNet;
+use serde::Deserialize;
+use smbwatch_ebpf::settings::MAX_PORTS;
+
+use crate::ranges::{self, Kind, Range};
+use file::File;
+
+/// Largest tables that fit the counters and the kernel's limits.
+const MAX_FLOWS: u32 = 1 << 24;
+const RING_BYTES: std::ops::RangeInclusive<u32> = 1 << 16..=1 << 30;
+
+/// A named choice of sources and reserved ranges.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, ValueEnum)]
+pub enum Profile {
+    /// RFC 1918 sources; the 26 ranges of the rule are not the Internet.
+    #[default]
+    #[serde(rename = "rule-105")]
+    #[value(name = "rule-105")]
+    Rule105,
+    /// Also ULA, CGNAT and the host's own public addresses; what the IANA registries do not call globally
+    /// reachable is not the Internet; IPv4 inside IPv6 is judged as IPv4.
+    #[serde(rename = "strict")]
+    #[value(name = "strict")]
+    Strict,
+}
+
+impl fmt::Display for Profile {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(match self {
+            Self::Rule105 => "rule-105",
+            Self::Strict => "strict",
+        })
+    }
+}
+
+/// What the severity of an alert follows.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum SeverityMode {
+    /// The grade: 21, 47, 73 or 99.
+    #[default]
+    Grade,
+    /// The rule: always 73.
+    Rule,
+}
+
+/// How programs are attached to interfaces.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum BackEnd {
+    /// TCX where the kernel has it, else clsact.
+    #[default]
+    Auto,
+    /// TCX (Linux 6.6), or fail.
+    Tcx,
+    /// A filter on the clsact qdisc.
+    Clsact,
+}
+
+/// Where alerts go.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum SinkConfig {
+    /// Standard output.
+    Stdout,
+    /// A file of one document a line.
+    File(PathBuf),
+}
+
+/// A checked configuration.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Config {
+    /// The profile that sources and ranges came from.
+    pub profile: Profile,
+    /// What the severity follows.
+    pub severity: SeverityMode,
+    /// Watched ports; between 1 and [`MAX_PORTS`].
+    pub ports: Vec<u16>,
+    /// SMB is recognised by content on every other port.
+    pub any_port: bool,
+    /// Sources that match.
+    pub sources: Vec<IpNet>,
+    /// The host's own public addresses match as sources too.
+    pub own_addresses: bool,
+    /// IPv4-mapped and NAT64 destinations are judged by the IPv4 address inside.
+    pub embedded_ipv4: bool,
+    /// Destinations that do not match, and their carve-outs; the longest prefix decides.
+    pub destinations: Vec<Range>,
+    /// Processes are found by hooks on `connect`.
+    pub owners: bool,
+    /// Interfaces to watch; none means those with a default route.
+    pub interfaces: Vec<String>,
+    /// How to attach.
+    pub back_end: BackEnd,
+    /// Flows that the kernel remembers.
+    pub flows: u32,
+    /// Bytes of the ring buffer.
+    pub ring_bytes: u32,
+    /// Alerts a second that are sent one by one; what exceeds them is counted.
+    pub alerts_per_second: u32,
+    /// Where alerts go.
+    pub sinks: Vec<SinkConfig>,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            profile: Profile::Rule105,
+            severity: SeverityMode::Grade,
+            ports: vec![139, 445],
+            any_port: true,
+            sources: ranges::private(),
+            own_addresses: false,
+            embedded_ipv4: false,
+            destinations: ranges::rule_105(),
+            owners: true,
+            interfaces: Vec::new(),
+            back_end: BackEnd::Auto,
+            flows: 1 << 16,
+            ring_bytes: 1 << 21,
+            alerts_per_second: 1000,
+            sinks: vec![SinkConfig::Stdout],
+        }
+    }
+}
+
+/// Something in a configuration is wrong.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The file cannot be read.
+    #[error("{}: {error}", path.display())]
+    Read {
+        /// The file.
+        path: PathBuf,
+        /// Why not.
+        error: std::io::Error,
+    },
+    /// The text is not what the configuration wants, at a known place.
+    #[error("{}:{line}:{column}: {message}", path.display())]
+    Syntax {
+        /// The file.
+        path: PathBuf,
+        /// Line, from 1.
+        line: usize,
+        /// Column in characters, from 1.
+        column: usize,
+        /// What is wrong, and the way out.
+        message: String,
+    },
+    /// A value is out of bounds.
+    #[error("{}: {message}", path.display())]
+    Value {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong, and the way out.
+        message: String,
+    },
+}
+
+impl Config {
+    /// Reads and checks a file. `profile` overrides the one that the file names.
+    pub fn load(path: &Path, profile: Option<Profile>) -> Result<Self, Error> {
+        let text = std::fs::read_to_string(path)
+            .map_err(|error| Error::Read { path: path.to_owned(), error })?;
+        Self::parse(&text, path, profile)
+    }
+
+    /// Checks the text of a file; `path` is for messages.
+    pub fn parse(text: &str, path: &Path, profile: Option<Profile>) -> Result<Self, Error> {
+        let file: File = toml::from_str(text).map_err(|error| {
+            let (line, column) = position(text, error.span().map_or(0, |span| span.start));
+            Error::Syntax { path: path.to_owned(), line, column, message: error.message().trim().to_owned() }
+        })?;
+        Self::from_file(file, profile).map_err(|message| Error::Value { path: path.to_owned(), message })
+    }
+
+    /// The defaults of a profile.
+    pub fn of(profile: Profile) -> Self {
+        let strict = profile == Profile::Strict;
+        Self {
+            profile,
+            sources: if strict { ranges::private_strict() } else { ranges::private() },
+            own_addresses: strict,
+            embedded_ipv4: strict,
+            destinations: if strict { ranges::strict() } else { ranges::rule_105() },
+            ..Self::default()
+        }
+    }
+
+    fn from_file(file: File, profile: Option<Profile>) -> Result<Self, String> {
+        let mut config = Self::of(profile.or(file.profile).unwrap_or_default());
+        if let Some(sources) = file.sources {
+            config.sources = sources.into_iter().map(|prefix| prefix.0).collect();
+        }
+        if let Some(reserved) = file.reserved {
+            let range = |prefix| Range { prefix, kind: Kind::Reserved, name: "configured".to_owned() };
+            config.destinations = reserved.into_iter().map(|prefix| range(prefix.0)).collect();
+        }
+        let excepted = file.exceptions.into_iter();
+        let excepted = excepted.map(|exception| Range {
+            prefix: exception.destination.0,
+            kind: Kind::Exception,
+            name: exception.reason,
+        });
+        config.destinations.extend(excepted);
+        set(&mut config.severity, file.severity);
+        set(&mut config.ports, file.ports);
+        set(&mut config.any_port, file.any_port);
+        set(&mut config.owners, file.owners);
+        set(&mut config.back_end, file.interfaces.back_end);
+        set(&mut config.flows, file.limits.flows);
+        set(&mut config.ring_bytes, file.limits.ring_bytes);
+        set(&mut config.alerts_per_second, file.limits.alerts_per_second);
+        config.interfaces = file.interfaces.names;
+        if let Some(sinks) = file.sinks {
+            config.sinks = sinks
+                .into_iter()
+                .map(|sink| match sink {
+                    file::Sink::Stdout {} => SinkConfig::Stdout,
+                    file::Sink::File { path } => SinkConfig::File(path),
+                })
+                .collect();
+        }
+        config.check()?;
+        Ok(config)
+    }
+
+    fn check(&mut self) -> Result<(), String> {
+        self.ports.sort_unstable();
+        self.ports.dedup();
+        if self.ports.is_empty() || self.ports.len() > MAX_PORTS {
+            return Err(format!("`ports` holds {} ports; give between 1 and {MAX_PORTS}", self.ports.len()));
+        }
+        if self.ports.contains(&0) {
+            return Err("`ports` holds 0, which no packet goes to; remove it".to_owned());
+        }
+        if self.sources.is_empty() {
+            return Err("`sources` is empty, so nothing could match; name a range or leave it out".to_owned());
+        }
+        if !(1..=MAX_FLOWS).contains(&self.flows) {
+            return Err(format!("`limits.flows` is {}; give between 1 and {MAX_FLOWS}", self.flows));
+        }
+        if !RING_BYTES.contains(&self.ring_bytes) || !self.ring_bytes.is_power_of_two() {
+            return Err(format!(
+                "`limits.ring_bytes` is {}; give a power of two between {} and {}",
+                self.ring_bytes,
+                RING_BYTES.start(),
+                RING_BYTES.end()
+            ));
+        }
+        if self.alerts_per_second == 0 {
+            return Err("`limits.alerts_per_second` is 0, so nothing would be told; give 1 or more".to_owned());
+        }
+        Ok(())
+    }
+}
+
+fn set<T>(field: &mut T, value: Option<T>) {
+    if let Some(value) = value {
+        *field = value;
+    }
+}
+
+/// Line and column, from 1, of a byte offset.
+fn position(text: &str, offset: usize) -> (usize, usize) {
+    let before = text.get(..offset).unwrap_or(text);
+    let line_start = before.rfind('\n').map_or(0, |newline| newline + 1);
+    (before.matches('\n').count() + 1, before.get(line_start..).unwrap_or("").chars().count() + 1)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parse(text: &str) -> Result<Config, String> {
+        Config::parse(text, Path::new("test.toml"), None).map_err(|error| error.to_string())
+    }
+
+    #[test]
+    fn the_commented_file_equals_the_defaults() {
+        let text = include_str!("../../config/smbwatch.toml");
+        assert_eq!(parse(text), Ok(Config::default()));
+        let uncommented: String = text
+            .lines()
+            .map(|line| line.strip_prefix("#: ").unwrap_or(line))
+            .map(|line| format!("{line}\n"))
+            .collect();
+        assert_ne!(uncommented, format!("{text}\n"), "the file shows its defaults behind `#: `");
+        let shown = parse(&uncommented).expect("every shown default is valid");
+        // The shown ranges have no names.
+        let nameless = |config: Config| Config {
+            destinations: config
+                .destinations
+                .into_iter()
+                .map(|range| Range { name: String::new(), ..range })
+                .collect(),
+            ..config
+        };
+        assert_eq!(nameless(shown), nameless(Config::default()));
+    }
+
+    #[test]
+    fn an_empty_file_is_the_default() {
+        assert_eq!(parse(""), Ok(Config::default()));
+    }
+
+    #[test]
+    fn mistakes_are_named_with_their_place() {
+        for (text, message) in [
+            ("porst = [445]", "test.toml:1:1: unknown field `porst`"),
+            ("any_port = true\nports = [445, 70000]", "test.toml:2:15: invalid value: integer `70000`"),
+            ("sources = [\"10.0.0.0/8\",\n  \"10.1.2.3/8\"]", "test.toml:2:3: `10.1.2.3/8` has bits set behind its prefix; write `10.0.0.0/8`"),
+            ("sources = [\"ten\"]", "test.toml:1:12: `ten` is no address range; write one like"),
+            ("profile = \"rule-106\"", "test.toml:1:11: unknown variant `rule-106`, expected `rule-105` or `strict`"),
+            ("ports = []", "test.toml: `ports` holds 0 ports; give between 1 and 8"),
+            ("ports = [0]", "test.toml: `ports` holds 0, which"),
+            ("[limits]\nring_bytes = 65537", "test.toml: `limits.ring_bytes` is 65537; give a power of two"),
+            ("[[sinks]]\ntype = \"fax\"", "test.toml:2:8: unknown variant `fax`"),
+            ("[[exceptions]]\ndestination = \"1.2.3.4\"", "test.toml:1:1: missing field `reason`"),
+            ("a = [", "test.toml:1:6:"),
+        ] {
+            let error = parse(text).expect_err(text);
+            assert!(error.starts_with(message), "{text:?} gave {error:?}, not {message:?}");
+        }
+    }
+}

@@ -1,0 +1,88 @@
+//! The configuration as people write it, in TOML.
+#![expect(missing_docs, reason = "each field is what the key of its name says in config/smbwatch.toml")]
+
+use std::path::PathBuf;
+
+use ipnet::IpNet;
+use serde::de::{Deserializer, Error};
+use serde::{Deserialize, Serialize};
+
+use super::{BackEnd, Profile, SeverityMode};
+
+/// The whole file. What is left out has the default that `config/smbwatch.toml` shows.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct File {
+    pub profile: Option<Profile>,
+    pub severity: Option<SeverityMode>,
+    pub ports: Option<Vec<u16>>,
+    pub any_port: Option<bool>,
+    pub sources: Option<Vec<Prefix>>,
+    pub reserved: Option<Vec<Prefix>>,
+    pub owners: Option<bool>,
+    pub exceptions: Vec<Exception>,
+    pub interfaces: Interfaces,
+    pub limits: Limits,
+    pub sinks: Option<Vec<Sink>>,
+}
+
+/// Destinations that may be reached by SMB.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Exception {
+    pub destination: Prefix,
+    pub reason: String,
+}
+
+/// Where to look.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Interfaces {
+    pub names: Vec<String>,
+    pub back_end: Option<BackEnd>,
+}
+
+/// How much to keep and to say.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Limits {
+    pub flows: Option<u32>,
+    pub ring_bytes: Option<u32>,
+    pub alerts_per_second: Option<u32>,
+}
+
+/// Where alerts go.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields, tag = "type", rename_all = "lowercase")]
+pub enum Sink {
+    Stdout {},
+    File { path: PathBuf },
+}
+
+/// An address range without host bits.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+pub struct Prefix(pub IpNet);
+
+impl<'de> Deserialize<'de> for Prefix {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        let prefix = parse_prefix(&text).map_err(D::Error::custom)?;
+        Ok(Self(prefix))
+    }
+}
+
+/// Reads `10.0.0.0/8`, or an address alone as the range that holds only it.
+pub fn parse_prefix(text: &str) -> Result<IpNet, String> {
+    let prefix = match text.parse::<IpNet>() {
+        Ok(prefix) => prefix,
+        Err(_) => text
+            .parse::<std::net::IpAddr>()
+            .map(IpNet::from)
+            .map_err(|_| format!("`{text}` is no address range; write one like `10.0.0.0/8` or `fc00::/7`"))?,
+    };
+    if prefix.trunc() == prefix {
+        Ok(prefix)
+    } else {
+        Err(format!("`{text}` has bits set behind its prefix; write `{}`", prefix.trunc()))
+    }
+}

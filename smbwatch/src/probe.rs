@@ -1,0 +1,142 @@
+//! The programs in the kernel: load them, attach them, and read their counters.
+
+mod attach;
+mod error;
+pub mod interfaces;
+mod owners;
+mod tables;
+
+use std::path::Path;
+
+use aya::maps::{MapData, PerCpuArray, RingBuf};
+use aya::programs::{ProgramError, SchedClassifier};
+use aya::{Ebpf, EbpfLoader};
+use smbwatch_ebpf::settings::{self, counter};
+use smbwatch_ebpf::skip::Skip;
+
+use crate::config::Config;
+pub use attach::Attached;
+pub use error::Error;
+use interfaces::Interface;
+
+/// The compiled programs.
+static OBJECT: &[u8] = aya::include_bytes_aligned!(concat!(env!("OUT_DIR"), "/smbwatch.bpf.o"));
+
+/// Every classifier, by the name of its function.
+const CLASSIFIERS: [&str; 4] = ["smbwatch_egress", "smbwatch_egress_l3", "smbwatch_reply", "smbwatch_reply_l3"];
+
+/// Loaded programs. Dropping it detaches them all.
+pub struct Probe {
+    bpf: Ebpf,
+    counters: PerCpuArray<MapData, u64>,
+}
+
+/// What the programs have counted, over all CPUs.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Counters {
+    /// Flow records put into the ring.
+    pub flow_sent: u64,
+    /// Flow records that found no place in it.
+    pub flow_lost: u64,
+    /// Connect records put into the ring.
+    pub connect_sent: u64,
+    /// Connect records that found no place in it.
+    pub connect_lost: u64,
+    /// Packets that could not be judged, by reason, in the order of [`Skip::COUNTED`].
+    pub skipped: [u64; Skip::COUNTED.len()],
+}
+
+impl Probe {
+    /// Loads the programs and fills their tables. A verifier's refusal is written to `run_dir`.
+    pub fn load(config: &Config, run_dir: &Path) -> Result<Self, Error> {
+        error::check_kernel()?;
+        let settings = tables::settings(config);
+        let bytes: Vec<u8> = settings.to_bytes().collect();
+        let mut loader = EbpfLoader::new();
+        loader
+            .btf(None)
+            .override_global(settings::SETTINGS, bytes.as_slice(), true)
+            .map_max_entries("FLOWS4", config.flows)
+            .map_max_entries("FLOWS6", config.flows.div_ceil(2))
+            .map_max_entries("EVENTS", config.ring_bytes);
+        let mut bpf = loader.load(OBJECT).map_err(|error| error::refused(error.into(), run_dir))?;
+        tables::fill(&mut bpf, config).map_err(|error| error::refused(error, run_dir))?;
+        for name in CLASSIFIERS {
+            classifier(&mut bpf, name)
+                .and_then(|program| Ok(program.load()?))
+                .map_err(|error| error::refused(error, run_dir))?;
+        }
+        let counters = map(&mut bpf, "COUNTERS").map_err(|error| error::refused(error, run_dir))?;
+        give_back_memory();
+        Ok(Self { bpf, counters })
+    }
+
+    /// Hooks every `connect` of the host, to learn who opens sockets.
+    pub fn attach_owners(&mut self, run_dir: &Path) -> Result<(), Error> {
+        owners::attach(&mut self.bpf, run_dir)
+    }
+
+    /// Watches what leaves by an interface, and the answers.
+    pub fn attach(&mut self, interface: &Interface, config: &Config) -> Result<Attached, Error> {
+        attach::attach(&mut self.bpf, interface, config.back_end)
+    }
+
+    /// The ring of records; there is one, so the second call fails.
+    pub fn ring(&mut self) -> Result<RingBuf<MapData>, Error> {
+        map(&mut self.bpf, "EVENTS").map_err(Error::Bpf)
+    }
+
+    /// A classifier, for a test that runs it on packets of its own.
+    pub fn classifier(&mut self, name: &str) -> Result<&mut SchedClassifier, Error> {
+        classifier(&mut self.bpf, name).map_err(Error::Bpf)
+    }
+
+    /// Sends the rare messages of the programs to the log; off, they cost nothing.
+    pub fn log(&mut self) -> Result<aya_log::EbpfLogger<&'static dyn log::Log>, Error> {
+        aya_log::EbpfLogger::init(&mut self.bpf).map_err(|error| Error::Bpf(error.into()))
+    }
+
+    /// What the programs have counted so far.
+    pub fn counters(&self) -> Result<Counters, Error> {
+        let sum = |index: u32| -> Result<u64, Error> {
+            let values = self.counters.get(&index, 0).map_err(|error| Error::Bpf(error.into()))?;
+            Ok(values.iter().sum())
+        };
+        let mut counters = Counters {
+            flow_sent: sum(counter::FLOW_SENT)?,
+            flow_lost: sum(counter::FLOW_LOST)?,
+            connect_sent: sum(counter::CONNECT_SENT)?,
+            connect_lost: sum(counter::CONNECT_LOST)?,
+            ..Counters::default()
+        };
+        for (index, value) in (counter::SKIPS..).zip(&mut counters.skipped) {
+            *value = sum(index)?;
+        }
+        Ok(counters)
+    }
+}
+
+fn classifier<'a>(bpf: &'a mut Ebpf, name: &str) -> anyhow::Result<&'a mut SchedClassifier> {
+    let program = bpf.program_mut(name).ok_or_else(|| anyhow::anyhow!("no program `{name}` in the object"))?;
+    Ok(program.try_into()?)
+}
+
+fn map<T: TryFrom<aya::maps::Map, Error = aya::maps::MapError>>(bpf: &mut Ebpf, name: &str) -> anyhow::Result<T> {
+    let map = bpf.take_map(name).ok_or_else(|| anyhow::anyhow!("no map `{name}` in the object, or taken"))?;
+    Ok(T::try_from(map)?)
+}
+
+/// Loading parses the kernel's type information, megabytes of it, which the allocator would keep.
+fn give_back_memory() {
+    // SAFETY: malloc_trim touches free memory alone.
+    #[cfg(target_env = "gnu")]
+    unsafe {
+        libc::malloc_trim(0);
+    }
+}
+
+/// Whether an error says that the kernel lacks what was asked for.
+fn is_unsupported(error: &ProgramError) -> bool {
+    matches!(error, ProgramError::SyscallError(error)
+        if matches!(error.io_error.raw_os_error(), Some(libc::EINVAL | libc::EOPNOTSUPP)))
+}
