@@ -149,7 +149,7 @@ fn inspect(core: Core, cargo: PathBuf, rustc: PathBuf) -> Option<Toolchain> {
 /// The packages of one Debian compiler: rustc, cargo and `core` for BPF, of one version.
 type Family = [&'static str; 3];
 
-/// Debian 12 carries a newer compiler beside its own one, under names of its own.
+/// Debian 12 and 13 carry a newer compiler beside their own one, under names of its own.
 const FAMILIES: [Family; 2] = [
     ["rustc-web", "cargo-web", "libstd-rust-web-dev-bpf"],
     ["rustc", "cargo", "libstd-rust-dev-bpf"],
@@ -187,8 +187,8 @@ fn by_hand() -> String {
     let (major, minor) = workspace::minimum_rust();
     format!(
         "By hand, one of these, then `cargo xtask setup` again:\n\
-         - Debian 12: apt-get install rustc-web cargo-web libstd-rust-web-dev-bpf\n\
-         - Debian 13 (backports) and later: apt-get install rustc cargo libstd-rust-dev-bpf ({major}.{minor} or newer)\n\
+         - Debian 12 and 13: apt-get install rustc-web cargo-web libstd-rust-web-dev-bpf\n\
+         - later Debian: apt-get install rustc cargo libstd-rust-dev-bpf ({major}.{minor} or newer)\n\
          - elsewhere: rustup toolchain install nightly --profile minimal --component rust-src\n\
          and LLVM with its headers (21, 22 or 23; not older than the LLVM that `rustc -vV` names)."
     )
