@@ -1,4 +1,19 @@
 //! The agent: it loads the programs, and turns their few records into alerts.
+
+// In the order in which data flows.
+pub mod cli;
 pub mod config;
 pub mod ranges;
+pub mod explain;
 pub mod probe;
+pub mod source;
+pub mod decode;
+pub mod observation;
+pub mod correlate;
+pub mod enrich;
+pub mod judge;
+pub mod suppress;
+pub mod alert;
+pub mod sink;
+pub mod metrics;
+pub mod pipeline;

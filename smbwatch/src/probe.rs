@@ -3,13 +3,14 @@
 mod attach;
 mod error;
 pub mod interfaces;
+mod lock;
 mod owners;
 mod tables;
 
 use std::path::Path;
 
 use aya::maps::{MapData, PerCpuArray, RingBuf};
-use aya::programs::{ProgramError, SchedClassifier};
+use aya::programs::{Program, ProgramError, SchedClassifier};
 use aya::{Ebpf, EbpfLoader};
 use smbwatch_ebpf::settings::{self, counter};
 use smbwatch_ebpf::skip::Skip;
@@ -18,6 +19,7 @@ use crate::config::Config;
 pub use attach::Attached;
 pub use error::Error;
 use interfaces::Interface;
+pub use lock::Lock;
 
 /// The compiled programs.
 static OBJECT: &[u8] = aya::include_bytes_aligned!(concat!(env!("OUT_DIR"), "/smbwatch.bpf.o"));
@@ -79,6 +81,18 @@ impl Probe {
     /// Watches what leaves by an interface, and the answers.
     pub fn attach(&mut self, interface: &Interface, config: &Config) -> Result<Attached, Error> {
         attach::attach(&mut self.bpf, interface, config.back_end)
+    }
+
+    /// Detaches everything. Counters and ring stay, for what is still to be read.
+    pub fn detach(&mut self) {
+        for (_, program) in self.bpf.programs_mut() {
+            // A link that is gone already, with its interface, is as good as detached.
+            let _ = match program {
+                Program::SchedClassifier(program) => program.unload(),
+                Program::CgroupSockAddr(program) => program.unload(),
+                _ => Ok(()),
+            };
+        }
     }
 
     /// The ring of records; there is one, so the second call fails.

@@ -1,0 +1,237 @@
+//! The alert: an ECS 9.4 document, the agent's public contract. `docs/alert.md` describes every field.
+
+mod document;
+pub mod text;
+
+use std::net::{IpAddr, SocketAddr};
+
+use jiff::Timestamp;
+use smbwatch_ebpf::flow;
+
+use crate::config::Profile;
+use crate::enrich::Who;
+use crate::enrich::host::Host;
+use crate::enrich::process::Process;
+use crate::judge::{Grade, Judgement, Outcome};
+use crate::observation::FlowObservation;
+pub use document::Document;
+use document::*;
+
+/// What every alert says first, and always in the same words.
+const MESSAGE: &str = "SMB from a private network to the Internet";
+
+/// All that an alert is made of.
+pub struct Finding<'a> {
+    /// The sighting that gave rise to it.
+    pub sighting: &'a FlowObservation,
+    /// Who is behind it.
+    pub who: &'a Who,
+    /// What it amounts to.
+    pub judgement: Judgement,
+    /// The connection's identifier.
+    pub incident: &'a str,
+    /// Sightings since the last alert that made none.
+    pub suppressed: u64,
+    /// Records that were lost since the last alert.
+    pub lost: u64,
+}
+
+/// Makes alerts.
+pub struct Alerter {
+    host: Host,
+    profile: Profile,
+    made: u64,
+}
+
+impl Alerter {
+    /// Makes alerts about this host.
+    pub const fn new(host: Host, profile: Profile) -> Self {
+        Self { host, profile, made: 0 }
+    }
+
+    /// Makes one alert, at the time `now`.
+    pub fn alert(&mut self, finding: &Finding<'_>, now: Timestamp) -> Document {
+        self.made += 1;
+        let Finding { sighting, who, judgement, .. } = finding;
+        let process = who.process.as_deref();
+        let user = process.map(|process| User { id: process.uid.to_string(), name: process.user.clone() });
+        let source = endpoint(sighting.source, sighting.sent, Some(sighting.packets));
+        let destination = endpoint(sighting.destination, sighting.received, None);
+        Document {
+            timestamp: sighting.time,
+            ecs: Ecs { version: "9.4.0" },
+            message: MESSAGE,
+            event: self.event(finding, now),
+            network: network(sighting),
+            client: source.clone(),
+            source,
+            server: destination.clone(),
+            destination,
+            process: process.map(|process| self.process(process)),
+            related: Related {
+                ip: vec![sighting.source.ip(), sighting.destination.ip()],
+                hosts: vec![self.host.name.clone()],
+                user: user.iter().filter_map(|user| user.name.clone()).collect(),
+            },
+            user,
+            host: HostFields {
+                name: self.host.name.clone(),
+                hostname: self.host.name.clone(),
+                id: self.host.id.clone(),
+                architecture: self.host.architecture.clone(),
+                os: Os { r#type: "linux", kernel: self.host.kernel.clone() },
+            },
+            observer: Observer {
+                vendor: "smbwatch",
+                product: "smbwatch",
+                r#type: "sensor",
+                version: env!("CARGO_PKG_VERSION"),
+                hostname: self.host.name.clone(),
+                egress: Egress {
+                    interface: InterfaceFields {
+                        id: sighting.interface.to_string(),
+                        name: who.interface.clone(),
+                    },
+                },
+            },
+            rule: Rule {
+                id: "smb-to-internet",
+                name: MESSAGE,
+                category: "Exfiltration",
+                ruleset: self.profile.to_string(),
+                version: env!("CARGO_PKG_VERSION"),
+            },
+            threat: THREAT,
+            tags: vec!["smb", "egress"],
+            smbwatch: Details {
+                incident: Incident { id: finding.incident.to_owned() },
+                grade: judgement.grade,
+                profile: self.profile.to_string(),
+                attribution: Attribution { method: who.method, ambiguous: false },
+                sightings: vec![Sighting {
+                    interface: who.interface.clone(),
+                    direction: "egress",
+                    source: SightingSource { ip: sighting.source.ip(), port: sighting.source.port() },
+                }],
+                flow: Flow {
+                    midstream: sighting.is(flow::MIDSTREAM),
+                    partial: sighting.is(flow::PARTIAL),
+                    by_content: sighting.by_content(),
+                    wire: Wire { bytes: sighting.bytes },
+                    handshake: sighting.handshake.map(|duration| Handshake { duration }),
+                },
+                ancestors: process.map(ancestors).unwrap_or_default(),
+                suppressed: Count { count: finding.suppressed },
+                lost: Count { count: finding.lost },
+            },
+        }
+    }
+
+    fn event(&self, finding: &Finding<'_>, now: Timestamp) -> Event {
+        let Finding { sighting, who, judgement, incident, .. } = finding;
+        let (action, outcome) = match (judgement.grade, judgement.outcome) {
+            (Grade::Smb, _) => ("smb-spoken", "success"),
+            (Grade::Established, _) => ("connection-established", "success"),
+            (Grade::Attempted, Outcome::Refused) => ("connection-refused", "failure"),
+            (Grade::Attempted, Outcome::Unanswered) => ("connection-unanswered", "failure"),
+            (Grade::Attempted, Outcome::Pending | Outcome::Connected) => ("connection-attempted", "unknown"),
+        };
+        let duration = sighting.time.duration_since(sighting.started).as_nanos();
+        Event {
+            kind: "alert",
+            category: ["network", "intrusion_detection"],
+            r#type: [if outcome == "success" { "allowed" } else { "info" }],
+            action,
+            outcome,
+            severity: judgement.severity,
+            risk_score: judgement.severity.into(),
+            dataset: "smbwatch.alert",
+            module: "smbwatch",
+            provider: "ebpf",
+            id: format!("{incident}-{}", self.made),
+            created: now,
+            start: sighting.started,
+            end: sighting.time,
+            duration: u64::try_from(duration).unwrap_or(0),
+            reason: reason(sighting, who, judgement),
+        }
+    }
+
+    fn process(&self, process: &Process) -> ProcessFields {
+        let parent = process.ancestors.first();
+        ProcessFields {
+            pid: process.pid,
+            entity_id: process.start_ticks.map(|ticks| format!("{}-{}-{ticks}", self.host.id, process.pid)),
+            name: process.name.clone(),
+            executable: process.executable.clone(),
+            args: process.arguments.clone(),
+            args_count: (!process.arguments.is_empty()).then_some(process.arguments.len()),
+            command_line: (!process.arguments.is_empty()).then(|| process.arguments.join(" ")),
+            start: process.start,
+            thread: Thread { id: process.tid },
+            user: User { id: process.uid.to_string(), name: process.user.clone() },
+            group: Group { id: process.gid.to_string() },
+            parent: parent.map(|parent| Parent {
+                pid: parent.pid,
+                name: parent.name.clone(),
+                executable: parent.executable.clone(),
+            }),
+        }
+    }
+}
+
+/// One sentence that says what happened.
+fn reason(sighting: &FlowObservation, who: &Who, judgement: &Judgement) -> String {
+    let subject = match who.process.as_deref() {
+        Some(process) => {
+            let user = process.user.clone().unwrap_or_else(|| format!("user {}", process.uid));
+            let path = process.executable.as_deref().unwrap_or(&process.name);
+            format!("{path} (pid {}, {user})", process.pid)
+        }
+        None => "An unknown process".to_owned(),
+    };
+    let what = match (judgement.grade, judgement.outcome) {
+        (Grade::Smb, _) => "spoke SMB with",
+        (Grade::Established, _) => "connected to",
+        (Grade::Attempted, Outcome::Refused) => "was refused by",
+        (Grade::Attempted, Outcome::Unanswered) => "got no answer from",
+        (Grade::Attempted, Outcome::Pending | Outcome::Connected) => "tried to connect to",
+    };
+    format!("{subject} {what} {} over {}", sighting.destination, who.interface)
+}
+
+fn endpoint(address: SocketAddr, bytes: u64, packets: Option<u64>) -> Endpoint {
+    Endpoint { address: address.ip(), ip: address.ip(), port: address.port(), bytes, packets }
+}
+
+fn network(sighting: &FlowObservation) -> Network {
+    let vlan = |id: u16| (id != 0).then(|| Vlan { id: id.to_string() });
+    let [outer, inner] = sighting.vlans;
+    Network {
+        transport: "tcp",
+        r#type: if sighting.source.is_ipv4() { "ipv4" } else { "ipv6" },
+        iana_number: "6",
+        protocol: sighting.is(flow::SMB).then_some("smb"),
+        direction: "egress",
+        community_id: community_id(sighting.source, sighting.destination),
+        bytes: sighting.sent.saturating_add(sighting.received),
+        vlan: vlan(outer),
+        inner: vlan(inner).map(|vlan| Inner { vlan }),
+    }
+}
+
+/// The flow's Community ID, version 1 with seed 0 (<https://github.com/corelight/community-id-spec>).
+fn community_id(source: SocketAddr, destination: SocketAddr) -> Option<String> {
+    const TCP: u8 = 6;
+    let (from, to): (IpAddr, IpAddr) = (source.ip(), destination.ip());
+    community_id::calculate_community_id(0, from, to, Some(source.port()), Some(destination.port()), TCP, false).ok()
+}
+
+fn ancestors(process: &Process) -> Vec<Parent> {
+    let parent = |ancestor: &crate::enrich::process::Ancestor| Parent {
+        pid: ancestor.pid,
+        name: ancestor.name.clone(),
+        executable: ancestor.executable.clone(),
+    };
+    process.ancestors.iter().map(parent).collect()
+}

@@ -1,0 +1,180 @@
+//! The command line: what can be typed, and what each command prints.
+
+use std::io::Write as _;
+use std::net::IpAddr;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use anyhow::Context as _;
+use clap::{Args, Parser, Subcommand};
+
+use crate::config::{self, Config, Profile};
+use crate::explain::explain;
+use crate::pipeline;
+use crate::probe::Lock;
+use crate::ranges::Kind;
+use crate::sink::Format;
+
+const AFTER_HELP: &str = "\
+Examples:
+  smbwatch run                               watch every interface with a default route
+  smbwatch run -i eth0 --profile strict      one interface, IPv6 and carrier-grade NAT too
+  smbwatch run --format json | jq .process   alerts as ECS documents
+  smbwatch explain 10.0.0.5 8.8.8.8          would that match, and why?
+
+`smbwatch run` needs root, or CAP_BPF, CAP_NET_ADMIN and CAP_PERFMON. RUST_LOG=debug says more.";
+
+/// Watches a Linux host for SMB leaving toward the Internet, and says who did it.
+#[derive(Debug, Parser)]
+#[command(version, after_help = AFTER_HELP)]
+pub struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Watch this host, until SIGINT or SIGTERM.
+    ///
+    /// Alerts go to standard output, and to the sinks that the configuration names; messages go to standard
+    /// error. SIGHUP opens files again. At the end a summary tells what was seen, alerted, suppressed and
+    /// lost.
+    Run(Run),
+    /// Say whether a configuration file is right, and if not, where and why.
+    ///
+    /// Exits with 0 if it is, and with 2 if it is not.
+    Check {
+        /// The file.
+        config: PathBuf,
+    },
+    /// Say whether a packet would match, and which clause and range decide.
+    ///
+    /// Exits with 0 for a match, 1 for no match and 2 for an error.
+    Explain {
+        /// Where the packet comes from.
+        source: IpAddr,
+        /// Where it goes.
+        destination: IpAddr,
+        /// Its destination port.
+        #[arg(default_value_t = 445)]
+        port: u16,
+        #[command(flatten)]
+        choice: Choice,
+    },
+    /// List the sources that match and the destinations that do not.
+    Ranges {
+        #[command(flatten)]
+        choice: Choice,
+    },
+}
+
+#[derive(Debug, Args)]
+struct Run {
+    /// Watch this interface; may be given again. Default: every interface with a default route.
+    #[arg(short, long = "interface", value_name = "NAME")]
+    interfaces: Vec<String>,
+    #[command(flatten)]
+    choice: Choice,
+    /// How alerts are written to standard output.
+    #[arg(long, value_enum, default_value_t)]
+    format: Format,
+    /// Folder for the lock, and for the verifier's log if the kernel refuses a program.
+    #[arg(long, value_name = "DIR", default_value = "/run/smbwatch")]
+    run_dir: PathBuf,
+}
+
+#[derive(Debug, Args)]
+struct Choice {
+    /// A configuration file; `config/smbwatch.toml` shows all settings.
+    #[arg(short, long, value_name = "FILE")]
+    config: Option<PathBuf>,
+    /// Which sources and destinations are meant; overrides the file's.
+    #[arg(short, long, value_enum)]
+    profile: Option<Profile>,
+}
+
+impl Choice {
+    fn config(&self) -> Result<Config, config::Error> {
+        match &self.config {
+            Some(path) => Config::load(path, self.profile),
+            None => Ok(Config::of(self.profile.unwrap_or_default())),
+        }
+    }
+}
+
+/// Does what the command line says.
+pub fn main() -> ExitCode {
+    match Cli::parse().command {
+        Command::Run(run) => report(run.run(), ExitCode::from(1)),
+        Command::Check { config } => {
+            let checked = Config::load(&config, None).map(|_| format!("{}: ok\n", config.display()));
+            report(checked.map_err(Into::into).and_then(|text| print(&text)), ExitCode::from(2))
+        }
+        Command::Explain { source, destination, port, choice } => {
+            let answer = choice.config().map(|config| explain(&config, source, destination, port));
+            let code = answer.as_ref().map_or(ExitCode::from(2), |answer| ExitCode::from(u8::from(!answer.matches)));
+            match answer.map_err(Into::into).and_then(|answer| print(&answer.to_string())) {
+                Ok(()) => code,
+                Err(error) => report(Err(error), ExitCode::from(2)),
+            }
+        }
+        Command::Ranges { choice } => {
+            let text = choice.config().map(|config| ranges(&config));
+            report(text.map_err(Into::into).and_then(|text| print(&text)), ExitCode::from(2))
+        }
+    }
+}
+
+impl Run {
+    fn run(self) -> anyhow::Result<()> {
+        let default = env_logger::Env::default().default_filter_or("info,netlink_proto=warn");
+        env_logger::Builder::from_env(default).format_target(false).format_timestamp(None).init();
+        let mut config = self.choice.config()?;
+        if !self.interfaces.is_empty() {
+            config.interfaces = self.interfaces;
+        }
+        let _lock = Lock::take(&self.run_dir)?;
+        let summary = pipeline::run(config, &self.run_dir, self.format)?;
+        log::info!("{summary}");
+        Ok(())
+    }
+}
+
+fn ranges(config: &Config) -> String {
+    use std::fmt::Write as _;
+    let mut text = format!("profile {}\n\nsources that match\n", config.profile);
+    for prefix in &config.sources {
+        let _ = writeln!(text, "  {prefix}");
+    }
+    if config.own_addresses {
+        text.push_str("  and the host's own public addresses\n");
+    }
+    text.push_str("\ndestinations that do not match; the longest range decides\n");
+    for range in &config.destinations {
+        let kind = match range.kind {
+            Kind::Public => "matches",
+            Kind::Reserved => "reserved",
+            Kind::Exception => "exception",
+        };
+        let _ = writeln!(text, "  {:<20} {kind:<10} {}", range.prefix.to_string(), range.name);
+    }
+    text
+}
+
+/// Writes to standard output; a reader that has gone is no error.
+fn print(text: &str) -> anyhow::Result<()> {
+    match std::io::stdout().write_all(text.as_bytes()) {
+        Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => Ok(()),
+        written => written.context("write to standard output"),
+    }
+}
+
+fn report(result: anyhow::Result<()>, failed: ExitCode) -> ExitCode {
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("smbwatch: {error:#}");
+            failed
+        }
+    }
+}

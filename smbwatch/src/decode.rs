@@ -1,0 +1,133 @@
+//! From the bytes of a record to an observation. Every record is checked, none is trusted.
+
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+
+use jiff::{SignedDuration, Timestamp};
+use smbwatch_ebpf::event::{self, ConnectEvent, FlowEvent};
+use smbwatch_ebpf::flow::Cause;
+use smbwatch_ebpf::owner;
+
+use crate::observation::{ConnectObservation, FlowObservation, Observation, Owner};
+
+/// How to turn the kernel's monotonic time into wall-clock time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Clock {
+    /// What the wall clock showed when the monotonic clock showed 0.
+    pub boot: Timestamp,
+}
+
+/// A record that is not one of ours.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Error {
+    /// The first byte names no kind.
+    #[error("unknown kind of record {0}")]
+    Kind(u8),
+    /// The record is longer or shorter than its kind.
+    #[error("a record of kind {kind} is {length} bytes long")]
+    Length {
+        /// The first byte, or 0.
+        kind: u8,
+        /// All bytes.
+        length: usize,
+    },
+    /// A field holds a value that it cannot have.
+    #[error("field `{field}` holds {value}")]
+    Field {
+        /// Its name in [`event`].
+        field: &'static str,
+        /// What it holds.
+        value: u8,
+    },
+}
+
+/// Decodes one record.
+pub fn decode(bytes: &[u8], clock: Clock) -> Result<Observation, Error> {
+    let kind = bytes.first().copied().unwrap_or(0);
+    let length = Error::Length { kind, length: bytes.len() };
+    match kind {
+        event::FLOW => flow(&FlowEvent::from_bytes(bytes).ok_or(length)?, clock),
+        event::CONNECT => connect(&ConnectEvent::from_bytes(bytes).ok_or(length)?),
+        _ if bytes.is_empty() => Err(length),
+        _ => Err(Error::Kind(kind)),
+    }
+}
+
+fn flow(event: &FlowEvent, clock: Clock) -> Result<Observation, Error> {
+    let cause = Cause::from_wire(event.cause).ok_or(Error::Field { field: "cause", value: event.cause })?;
+    let source = address(event.family, event.source)?;
+    let destination = address(event.family, event.destination)?;
+    let answered = event.answered.get();
+    Ok(Observation::Flow(Box::new(FlowObservation {
+        time: clock.wall(event.time.get()),
+        started: clock.wall(event.first_seen.get()),
+        handshake: (answered != 0).then(|| answered.saturating_sub(event.first_seen.get())),
+        cause,
+        marks: event.marks.get(),
+        source: SocketAddr::new(source, event.source_port.get()),
+        destination: SocketAddr::new(destination, event.destination_port.get()),
+        initial_sequence: event.initial_sequence.get(),
+        interface: event.interface.get(),
+        vlans: [event.vlan_outer.get(), event.vlan_inner.get()],
+        packets: event.packets.get(),
+        bytes: event.bytes.get(),
+        sent: event.sent.get(),
+        received: event.received.get(),
+        cookie: some(event.cookie.get()),
+        cgroup: some(event.cgroup.get()),
+        owner: event.owner.is_known().then(|| owner(&event.owner)),
+        lost: event.lost.get(),
+    })))
+}
+
+fn connect(event: &ConnectEvent) -> Result<Observation, Error> {
+    Ok(Observation::Connect(ConnectObservation {
+        cookie: event.cookie.get(),
+        destination: address(event.family, event.destination)?,
+        port: event.destination_port.get(),
+        owner: owner(&event.owner),
+    }))
+}
+
+fn owner(owner: &owner::Owner) -> Owner {
+    let name = owner.comm.split(|byte| *byte == 0).next().unwrap_or_default();
+    Owner {
+        monotonic: owner.time.get(),
+        pid: owner.pid.get(),
+        tid: owner.tid.get(),
+        uid: owner.uid.get(),
+        gid: owner.gid.get(),
+        comm: printable(name),
+        cgroup: owner.cgroup.get(),
+    }
+}
+
+fn address(family: u8, bytes: [u8; 16]) -> Result<IpAddr, Error> {
+    match family {
+        event::IPV4 => {
+            let [a, b, c, d, ..] = bytes;
+            Ok(Ipv4Addr::new(a, b, c, d).into())
+        }
+        event::IPV6 => Ok(Ipv6Addr::from(bytes).into()),
+        _ => Err(Error::Field { field: "family", value: family }),
+    }
+}
+
+const fn some(value: u64) -> Option<u64> {
+    match value {
+        0 => None,
+        value => Some(value),
+    }
+}
+
+impl Clock {
+    /// The wall-clock time of a monotonic one, in nanoseconds.
+    pub fn wall(self, monotonic: u64) -> Timestamp {
+        let since = SignedDuration::from_nanos(i64::try_from(monotonic).unwrap_or(i64::MAX));
+        self.boot.checked_add(since).unwrap_or(self.boot)
+    }
+}
+
+/// Text that is safe to show: what others chose may hold control characters, or no UTF-8 at all.
+pub fn printable(bytes: &[u8]) -> String {
+    String::from_utf8_lossy(bytes).chars().map(|c| if c.is_control() { '\u{fffd}' } else { c }).collect()
+}

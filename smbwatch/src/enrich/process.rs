@@ -1,0 +1,177 @@
+//! What /proc says of a process, as long as it is still the one that connected.
+
+use std::io::Read as _;
+use std::os::unix::ffi::OsStrExt as _;
+
+use jiff::{SignedDuration, Timestamp};
+use procfs::process::{Process as ProcEntry, Stat};
+
+use super::redact::redact;
+use super::users::Users;
+use crate::decode::printable;
+use crate::observation::Owner;
+
+/// Bytes of a command line that are read.
+const MAX_COMMAND_LINE: u64 = 4096;
+/// Arguments that are kept.
+const MAX_ARGUMENTS: usize = 64;
+/// Parents that are followed.
+const MAX_ANCESTORS: usize = 8;
+
+/// A process. What could not be read any more is missing.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Process {
+    /// Its identifier in the initial PID namespace.
+    pub pid: u32,
+    /// The thread that connected.
+    pub tid: u32,
+    /// Name of the thread that connected.
+    pub name: String,
+    /// Path of the executable, ending in ` (deleted)` where the file is gone.
+    pub executable: Option<String>,
+    /// Arguments without passwords.
+    pub arguments: Vec<String>,
+    /// More arguments than are kept.
+    pub arguments_cut: bool,
+    /// When it started.
+    pub start: Option<Timestamp>,
+    /// Ticks since boot at its start; with `pid` this tells it from every other process of this boot.
+    pub start_ticks: Option<u64>,
+    /// User identifier at the time of the connect.
+    pub uid: u32,
+    /// Group identifier at the time of the connect.
+    pub gid: u32,
+    /// The user's name.
+    pub user: Option<String>,
+    /// Parent, its parent, and so on.
+    pub ancestors: Vec<Ancestor>,
+}
+
+/// A process further up.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Ancestor {
+    /// Its identifier.
+    pub pid: u32,
+    /// Its name.
+    pub name: String,
+    /// Path of the executable.
+    pub executable: Option<String>,
+}
+
+/// Looks at the process that connected.
+pub(super) fn look(owner: &Owner, users: &mut Users) -> Process {
+    let mut process = Process {
+        pid: owner.pid,
+        tid: owner.tid,
+        name: owner.comm.clone(),
+        uid: owner.uid,
+        gid: owner.gid,
+        user: users.name(owner.uid),
+        ..Process::default()
+    };
+    // What vanishes first is read first: the executable and the arguments go at exit, before the entry.
+    let Some(entry) = entry(owner.pid) else { return process };
+    let executable = executable(&entry);
+    let (arguments, cut) = command_line(&entry);
+    let Ok(stat) = entry.stat() else { return process };
+    if started_after(&stat, owner.monotonic) {
+        // The identifier belongs to another process by now.
+        return process;
+    }
+    process.executable = executable;
+    process.arguments = arguments;
+    process.arguments_cut = cut;
+    process.start = start(&stat);
+    process.start_ticks = Some(stat.starttime);
+    process.ancestors = ancestors(&stat);
+    process
+}
+
+fn entry(pid: u32) -> Option<ProcEntry> {
+    ProcEntry::new(i32::try_from(pid).ok()?).ok()
+}
+
+fn executable(entry: &ProcEntry) -> Option<String> {
+    entry.exe().ok().map(|path| printable(path.as_os_str().as_bytes()))
+}
+
+fn command_line(entry: &ProcEntry) -> (Vec<String>, bool) {
+    let mut bytes = Vec::new();
+    let read = entry.open_relative("cmdline").map(|file| file.take(MAX_COMMAND_LINE).read_to_end(&mut bytes));
+    if !matches!(read, Ok(Ok(_))) {
+        return (Vec::new(), false);
+    }
+    let cut = bytes.len() as u64 == MAX_COMMAND_LINE;
+    let text = bytes.strip_suffix(&[0]).unwrap_or(&bytes);
+    if text.is_empty() {
+        return (Vec::new(), false);
+    }
+    let mut arguments: Vec<String> = text.split(|byte| *byte == 0).map(printable).collect();
+    redact(&mut arguments);
+    let cut = cut || arguments.len() > MAX_ARGUMENTS;
+    arguments.truncate(MAX_ARGUMENTS);
+    (arguments, cut)
+}
+
+fn ancestors(stat: &Stat) -> Vec<Ancestor> {
+    let mut ancestors = Vec::new();
+    let mut pid = stat.ppid;
+    while pid > 0 && ancestors.len() < MAX_ANCESTORS {
+        let Ok(entry) = ProcEntry::new(pid) else { break };
+        let Ok(stat) = entry.stat() else { break };
+        ancestors.push(Ancestor {
+            pid: u32::try_from(pid).unwrap_or(0),
+            name: printable(stat.comm.as_bytes()),
+            executable: executable(&entry),
+        });
+        pid = stat.ppid;
+    }
+    ancestors
+}
+
+/// Whether a process started after a moment of the monotonic clock. /proc counts from boot, suspension
+/// included, and in ticks of 10 ms.
+fn started_after(stat: &Stat, monotonic: u64) -> bool {
+    let (Some(boot), Some(now)) = (clock(libc::CLOCK_BOOTTIME), clock(libc::CLOCK_MONOTONIC)) else {
+        return false;
+    };
+    let started = stat.starttime.saturating_mul(1_000_000_000 / procfs::ticks_per_second().max(1));
+    started > monotonic.saturating_add(boot.saturating_sub(now))
+}
+
+fn start(stat: &Stat) -> Option<Timestamp> {
+    let running = clock(libc::CLOCK_BOOTTIME)?
+        .saturating_sub(stat.starttime.saturating_mul(1_000_000_000 / procfs::ticks_per_second().max(1)));
+    Timestamp::now().checked_sub(SignedDuration::from_nanos(i64::try_from(running).ok()?)).ok()
+}
+
+fn clock(id: libc::clockid_t) -> Option<u64> {
+    let time = nix::time::clock_gettime(id.into()).ok()?;
+    u64::try_from(time.tv_sec()).ok()?.checked_mul(1_000_000_000)?.checked_add(u64::try_from(time.tv_nsec()).ok()?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn me(monotonic: u64) -> Owner {
+        Owner { monotonic, pid: std::process::id(), tid: 7, uid: 0, gid: 0, comm: "me".to_owned(), cgroup: 1 }
+    }
+
+    #[test]
+    fn this_process_is_known_with_its_parents() {
+        let now = clock(libc::CLOCK_MONOTONIC).expect("a clock");
+        let process = look(&me(now), &mut Users::default());
+        let executable = std::env::current_exe().expect("an executable");
+        assert_eq!(process.executable.as_deref(), executable.to_str());
+        assert_eq!(process.arguments.first().map(String::as_str), std::env::args().next().as_deref());
+        assert_eq!(process.ancestors.first().map(|parent| parent.pid), Some(std::os::unix::process::parent_id()));
+    }
+
+    #[test]
+    fn a_process_that_started_later_is_not_taken_for_the_one_that_connected() {
+        let process = look(&me(1), &mut Users::default());
+        assert_eq!((process.executable, process.arguments.len()), (None, 0));
+        assert_eq!(process.name, "me");
+    }
+}

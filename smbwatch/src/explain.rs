@@ -1,0 +1,125 @@
+//! Why a packet matches or not: which clause and which range decide.
+
+use std::fmt;
+use std::net::IpAddr;
+
+use ipnet::IpNet;
+use smbwatch_ebpf::rule::embedded_ipv4;
+
+use crate::config::Config;
+use crate::ranges::{Kind, longest};
+
+/// The answer for one packet.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Explanation {
+    /// Whether the packet matches.
+    pub matches: bool,
+    /// One line for each clause, in the order in which they are tried; the last one decides.
+    pub clauses: Vec<String>,
+}
+
+/// Explains a packet from `source` to `destination` and `port`.
+pub fn explain(config: &Config, source: IpAddr, destination: IpAddr, port: u16) -> Explanation {
+    let clauses = [port_clause(config, port), source_clause(config, source), destination_clause(config, destination)];
+    let mut explanation = Explanation { matches: true, clauses: Vec::new() };
+    for (passes, clause) in clauses {
+        explanation.clauses.push(clause);
+        if !passes {
+            explanation.matches = false;
+            break;
+        }
+    }
+    explanation
+}
+
+fn port_clause(config: &Config, port: u16) -> (bool, String) {
+    if config.ports.contains(&port) {
+        (true, format!("port {port} is watched"))
+    } else if config.any_port {
+        (true, format!("port {port} is not watched, but SMB is recognised on it (any_port = true)"))
+    } else {
+        let ports: Vec<String> = config.ports.iter().map(u16::to_string).collect();
+        (false, format!("port {port} is not watched ({}; any_port = false)", ports.join(", ")))
+    }
+}
+
+fn source_clause(config: &Config, source: IpAddr) -> (bool, String) {
+    let inside = config.sources.iter().filter(|prefix| prefix.contains(&source)).max_by_key(|prefix| prefix.prefix_len());
+    match inside {
+        Some(prefix) => (true, format!("source {source} is inside `sources`: {prefix}")),
+        None if config.own_addresses => (
+            false,
+            format!("source {source} is outside `sources`: {} (a public address of the watched host itself would match)", list(&config.sources)),
+        ),
+        None => (false, format!("source {source} is outside `sources`: {}", list(&config.sources))),
+    }
+}
+
+fn destination_clause(config: &Config, destination: IpAddr) -> (bool, String) {
+    let (judged, inside) = match embedded(config, destination) {
+        Some(inside) => (inside, format!(", judged by the IPv4 address inside, {inside},")),
+        None => (destination, String::new()),
+    };
+    match longest(&config.destinations, judged) {
+        None => (true, format!("destination {destination}{inside} is in no reserved range: the Internet")),
+        Some(range) => {
+            let (passes, what) = match range.kind {
+                Kind::Public => (true, "is globally reachable"),
+                Kind::Reserved => (false, "is reserved"),
+                Kind::Exception => (false, "is excepted"),
+            };
+            (passes, format!("destination {destination}{inside} {what}: {} ({})", range.prefix, range.name))
+        }
+    }
+}
+
+fn embedded(config: &Config, destination: IpAddr) -> Option<IpAddr> {
+    let IpAddr::V6(address) = destination else { return None };
+    let [a, b, c, d, e, f, g, h] = address.segments();
+    let word = |high: u16, low: u16| u32::from(high) << 16 | u32::from(low);
+    let inside = embedded_ipv4([word(a, b), word(c, d), word(e, f), word(g, h)])?;
+    config.embedded_ipv4.then(|| IpAddr::V4(inside.into()))
+}
+
+fn list(prefixes: &[IpNet]) -> String {
+    let prefixes: Vec<String> = prefixes.iter().map(IpNet::to_string).collect();
+    prefixes.join(", ")
+}
+
+impl fmt::Display for Explanation {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        writeln!(formatter, "{}", if self.matches { "match" } else { "no match" })?;
+        for clause in &self.clauses {
+            writeln!(formatter, "  {clause}")?;
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::Profile;
+
+    #[test]
+    fn the_deciding_clause_and_range_are_named() {
+        let rule = Config::default();
+        let strict = Config::of(Profile::Strict);
+        let ports = Config { any_port: false, ..Config::default() };
+        for (config, source, destination, port, matches, last) in [
+            (&rule, "10.0.0.5", "8.8.8.8", 445, true, "destination 8.8.8.8 is in no reserved range: the Internet"),
+            (&rule, "10.0.0.5", "8.8.8.8", 443, true, "destination 8.8.8.8 is in no reserved range: the Internet"),
+            (&ports, "10.0.0.5", "8.8.8.8", 443, false, "port 443 is not watched (139, 445; any_port = false)"),
+            (&rule, "9.9.9.9", "8.8.8.8", 445, false, "source 9.9.9.9 is outside `sources`: 10.0.0.0/8, 172.16.0.0/12, 192.168.0.0/16"),
+            (&rule, "10.0.0.5", "192.0.0.9", 139, false, "destination 192.0.0.9 is reserved: 192.0.0.9/32 (Port Control Protocol Anycast)"),
+            (&strict, "10.0.0.5", "192.0.0.9", 139, true, "destination 192.0.0.9 is globally reachable: 192.0.0.9/32 (Port Control Protocol Anycast)"),
+            (&strict, "fd00::1", "64:ff9b::a01:203", 445, false, "destination 64:ff9b::a01:203, judged by the IPv4 address inside, 10.1.2.3, is reserved: 10.0.0.0/8 (Private-Use)"),
+            (&strict, "fd00::1", "64:ff9b::808:808", 445, true, "destination 64:ff9b::808:808, judged by the IPv4 address inside, 8.8.8.8, is in no reserved range: the Internet"),
+        ] {
+            let address = |text: &str| text.parse().expect("an address");
+            let answer = explain(config, address(source), address(destination), port);
+            assert_eq!(answer.matches, matches, "{answer}");
+            assert_eq!(answer.clauses.last().map(String::as_str), Some(last));
+        }
+    }
+}

@@ -1,0 +1,69 @@
+//! How grave a sighting is.
+
+use serde::Serialize;
+use smbwatch_ebpf::flow;
+
+use crate::config::SeverityMode;
+use crate::observation::FlowObservation;
+
+/// How far a connection has come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Grade {
+    /// A SYN left; nothing more is known, or it failed.
+    Attempted,
+    /// The handshake finished.
+    Established,
+    /// SMB was spoken.
+    Smb,
+}
+
+/// How an attempt went.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    /// Not known yet.
+    Pending,
+    /// The peer answered with a reset.
+    Refused,
+    /// The SYN had to be repeated.
+    Unanswered,
+    /// A connection came to be.
+    Connected,
+}
+
+/// What a sighting amounts to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Judgement {
+    /// How far the connection has come.
+    pub grade: Grade,
+    /// How the attempt went.
+    pub outcome: Outcome,
+    /// One of 21, 47, 73 and 99.
+    pub severity: u8,
+}
+
+/// Judges a sighting.
+pub fn judge(sighting: &FlowObservation, mode: SeverityMode) -> Judgement {
+    let grade = if sighting.is(flow::SMB) {
+        Grade::Smb
+    } else if sighting.is(flow::ESTABLISHED) {
+        Grade::Established
+    } else {
+        Grade::Attempted
+    };
+    let outcome = if grade != Grade::Attempted {
+        Outcome::Connected
+    } else if sighting.is(flow::REFUSED) {
+        Outcome::Refused
+    } else if sighting.is(flow::UNANSWERED) {
+        Outcome::Unanswered
+    } else {
+        Outcome::Pending
+    };
+    let severity = match (mode, grade) {
+        (SeverityMode::Grade, Grade::Attempted) => 21,
+        (SeverityMode::Grade, Grade::Established) => 47,
+        (SeverityMode::Grade, Grade::Smb) | (SeverityMode::Rule, _) => 73,
+    };
+    Judgement { grade, outcome, severity }
+}

@@ -1,0 +1,5 @@
+//! The command `smbwatch`.
+
+fn main() -> std::process::ExitCode {
+    smbwatch::cli::main()
+}

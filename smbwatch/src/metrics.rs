@@ -1,0 +1,91 @@
+//! What the agent counts, and the sums that must agree.
+
+use std::fmt;
+
+use smbwatch_ebpf::skip::Skip;
+
+use crate::probe::Counters;
+
+/// The agent's side of the account. Every flow record ends in exactly one of the first four.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Account {
+    /// Records that became an alert.
+    pub alerted: u64,
+    /// Records that were not told because the connection's grade had been.
+    pub repeated: u64,
+    /// Records that were not told because there were too many in one second.
+    pub flooded: u64,
+    /// Records that were not understood.
+    pub undecoded: u64,
+    /// Connect records that were read.
+    pub connects: u64,
+}
+
+/// The whole account: the kernel's side, the agent's side and the sinks.
+#[derive(Clone, Debug, Default)]
+pub struct Summary {
+    /// What the kernel counted.
+    pub kernel: Counters,
+    /// What the agent made of it.
+    pub account: Account,
+    /// Name, and alerts delivered and not delivered, of each sink.
+    pub sinks: Vec<(String, u64, u64)>,
+}
+
+impl Account {
+    /// Records that made no alert although they were understood.
+    pub const fn suppressed(&self) -> u64 {
+        self.repeated + self.flooded
+    }
+}
+
+impl Summary {
+    /// Changes of matching flows that the kernel saw.
+    pub const fn seen(&self) -> u64 {
+        self.kernel.flow_sent + self.kernel.flow_lost
+    }
+
+    /// Changes that were lost on the way.
+    pub const fn lost(&self) -> u64 {
+        self.kernel.flow_lost + self.account.undecoded
+    }
+
+    /// Whether seen = alerted + suppressed + lost.
+    pub const fn agrees(&self) -> bool {
+        self.seen() == self.account.alerted + self.account.suppressed() + self.lost()
+    }
+}
+
+impl fmt::Display for Summary {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Account { alerted, repeated, flooded, undecoded, .. } = self.account;
+        let sign = if self.agrees() { "=" } else { "!=" };
+        write!(
+            formatter,
+            "seen {} {sign} alerted {alerted} + suppressed {} + lost {}",
+            self.seen(),
+            self.account.suppressed(),
+            self.lost()
+        )?;
+        if flooded != 0 {
+            write!(formatter, "\n  suppressed: {repeated} repeats, {flooded} over limits.alerts_per_second")?;
+        }
+        if self.lost() != 0 {
+            write!(formatter, "\n  lost: {} with the ring full, {undecoded} not understood", self.kernel.flow_lost)?;
+        }
+        if self.kernel.connect_lost != 0 {
+            write!(formatter, "\n  {} connects not looked at, with the ring full", self.kernel.connect_lost)?;
+        }
+        let skipped = Skip::COUNTED.iter().zip(self.kernel.skipped).filter(|(_, count)| *count != 0);
+        for (skip, count) in skipped {
+            write!(formatter, "\n  packets not judged: {count} {}", skip.name())?;
+        }
+        for (name, delivered, undelivered) in &self.sinks {
+            write!(formatter, "\n  {name}: {delivered} delivered")?;
+            if *undelivered != 0 {
+                write!(formatter, ", {undelivered} NOT delivered")?;
+            }
+        }
+        Ok(())
+    }
+}

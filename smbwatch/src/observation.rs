@@ -1,0 +1,100 @@
+//! What the kernel's records mean, in the terms of the agent.
+
+use std::net::{IpAddr, SocketAddr};
+
+use jiff::Timestamp;
+use smbwatch_ebpf::flow::{self, Cause};
+
+/// One record.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Observation {
+    /// A flow changed its state.
+    Flow(Box<FlowObservation>),
+    /// A process is about to connect.
+    Connect(ConnectObservation),
+}
+
+/// A flow changed its state, as one interface saw it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FlowObservation {
+    /// When the packet passed.
+    pub time: Timestamp,
+    /// When the flow's first packet passed.
+    pub started: Timestamp,
+    /// How long the peer took to answer the SYN, in nanoseconds.
+    pub handshake: Option<u64>,
+    /// What changed.
+    pub cause: Cause,
+    /// What is known of the flow, see [`smbwatch_ebpf::flow`].
+    pub marks: u16,
+    /// The workload's end.
+    pub source: SocketAddr,
+    /// The peer's end.
+    pub destination: SocketAddr,
+    /// Initial sequence number, or the first one seen.
+    pub initial_sequence: u32,
+    /// Index of the interface.
+    pub interface: u32,
+    /// VLAN identifiers, outer first; 0 where there is none.
+    pub vlans: [u16; 2],
+    /// Packets sent, as on the wire.
+    pub packets: u64,
+    /// Bytes sent, as on the wire.
+    pub bytes: u64,
+    /// Payload bytes sent.
+    pub sent: u64,
+    /// Payload bytes received.
+    pub received: u64,
+    /// Cookie of the socket.
+    pub cookie: Option<u64>,
+    /// Identifier of the socket's cgroup v2.
+    pub cgroup: Option<u64>,
+    /// Who opened the socket.
+    pub owner: Option<Owner>,
+    /// Records lost before this one.
+    pub lost: u32,
+}
+
+/// A process is about to connect.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ConnectObservation {
+    /// Cookie of the socket.
+    pub cookie: u64,
+    /// Where to.
+    pub destination: IpAddr,
+    /// Which port.
+    pub port: u16,
+    /// Who.
+    pub owner: Owner,
+}
+
+/// The process that called `connect`.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Owner {
+    /// When, in nanoseconds of CLOCK_MONOTONIC.
+    pub monotonic: u64,
+    /// Process identifier in the initial PID namespace.
+    pub pid: u32,
+    /// Thread identifier in the initial PID namespace.
+    pub tid: u32,
+    /// User identifier in the initial user namespace.
+    pub uid: u32,
+    /// Group identifier in the initial user namespace.
+    pub gid: u32,
+    /// Name of the thread, with control characters and invalid UTF-8 replaced.
+    pub comm: String,
+    /// Identifier of the caller's cgroup v2.
+    pub cgroup: u64,
+}
+
+impl FlowObservation {
+    /// Whether the flow has the mark `mark`.
+    pub const fn is(&self, mark: u16) -> bool {
+        self.marks & mark != 0
+    }
+
+    /// Whether the flow was recognised by its payload, on a port that is not watched.
+    pub const fn by_content(&self) -> bool {
+        self.is(flow::CONTENT)
+    }
+}

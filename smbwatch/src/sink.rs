@@ -1,0 +1,162 @@
+//! Where alerts go. Each sink has a thread and a bounded queue of its own, so that none delays another.
+
+mod file;
+mod stdout;
+
+use std::io;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::thread::JoinHandle;
+
+use tokio::sync::mpsc;
+
+use crate::alert::Document;
+use crate::config::SinkConfig;
+pub use stdout::Format;
+
+/// Alerts that wait for a sink before further ones are dropped and counted.
+const QUEUE: usize = 8192;
+/// Alerts that are written at once.
+const BATCH: usize = 256;
+
+/// One place that alerts are written to.
+trait Sink: Send {
+    /// Writes the documents in order; all of them, or none that a reader would take for whole.
+    fn write(&mut self, documents: &[Arc<Document>]) -> io::Result<()>;
+
+    /// Begins anew where that makes sense: a file that was moved away is opened again.
+    fn reopen(&mut self) {}
+}
+
+/// What one sink did with its alerts. Handed = delivered + failed + dropped, once it is closed.
+#[derive(Debug, Default)]
+pub struct Tally {
+    /// Written.
+    pub delivered: AtomicU64,
+    /// Not written, because writing failed.
+    pub failed: AtomicU64,
+    /// Not written, because the queue was full.
+    pub dropped: AtomicU64,
+}
+
+enum Message {
+    Alert(Arc<Document>),
+    Reopen,
+}
+
+/// A running sink.
+pub struct Running {
+    /// Its name for people.
+    pub name: String,
+    /// What became of its alerts.
+    pub tally: Arc<Tally>,
+    queue: mpsc::Sender<Message>,
+    thread: JoinHandle<()>,
+}
+
+/// A sink could not be set up.
+#[derive(Debug, thiserror::Error)]
+#[error("sink {name}: {error}")]
+pub struct Error {
+    name: String,
+    error: io::Error,
+}
+
+/// Starts a sink.
+pub fn start(config: &SinkConfig, format: Format) -> Result<Running, Error> {
+    let (name, sink): (String, Box<dyn Sink>) = match config {
+        SinkConfig::Stdout => ("stdout".to_owned(), Box::new(stdout::Stdout::new(format))),
+        SinkConfig::File(path) => {
+            let name = format!("file {}", path.display());
+            let file = file::File::open(path).map_err(|error| Error { name: name.clone(), error })?;
+            (name, Box::new(file))
+        }
+    };
+    let tally = Arc::new(Tally::default());
+    let (queue, receiver) = mpsc::channel(QUEUE);
+    let thread = {
+        let (name, tally) = (name.clone(), Arc::clone(&tally));
+        std::thread::Builder::new()
+            .name("sink".to_owned())
+            .spawn(move || serve(sink, receiver, &name, &tally))
+    };
+    let thread = thread.map_err(|error| Error { name: name.clone(), error })?;
+    Ok(Running { name, tally, queue, thread })
+}
+
+impl Running {
+    /// Hands over an alert, or counts that the queue is full.
+    pub fn send(&self, document: &Arc<Document>) {
+        if self.queue.try_send(Message::Alert(Arc::clone(document))).is_err() {
+            self.tally.dropped.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+
+    /// Lets the sink begin anew.
+    pub fn reopen(&self) {
+        // A queue that is full of alerts is served by the file that is open now.
+        let _ = self.queue.try_send(Message::Reopen);
+    }
+
+    /// Whether the sink has stopped.
+    pub fn is_finished(&self) -> bool {
+        self.thread.is_finished()
+    }
+
+    /// Takes no more alerts; the sink stops when its queue is empty.
+    pub fn close(self) -> Closing {
+        Closing { name: self.name, tally: self.tally, thread: self.thread }
+    }
+}
+
+/// A sink that empties its queue.
+pub struct Closing {
+    /// Its name for people.
+    pub name: String,
+    /// What became of its alerts.
+    pub tally: Arc<Tally>,
+    thread: JoinHandle<()>,
+}
+
+impl Closing {
+    /// Whether the queue is empty and the sink has stopped.
+    pub fn is_finished(&self) -> bool {
+        self.thread.is_finished()
+    }
+}
+
+fn serve(mut sink: Box<dyn Sink>, mut queue: mpsc::Receiver<Message>, name: &str, tally: &Tally) {
+    let mut failing = false;
+    let mut messages = Vec::with_capacity(BATCH);
+    let mut documents = Vec::with_capacity(BATCH);
+    while queue.blocking_recv_many(&mut messages, BATCH) > 0 {
+        let mut reopen = false;
+        for message in messages.drain(..) {
+            match message {
+                Message::Alert(document) => documents.push(document),
+                Message::Reopen => reopen = true,
+            }
+        }
+        let count = documents.len() as u64;
+        match sink.write(&documents) {
+            Ok(()) => {
+                tally.delivered.fetch_add(count, Ordering::Relaxed);
+                if failing && count > 0 {
+                    failing = false;
+                    log::warn!("sink {name}: writing works again");
+                }
+            }
+            Err(error) => {
+                tally.failed.fetch_add(count, Ordering::Relaxed);
+                if !failing {
+                    failing = true;
+                    log::error!("sink {name}: {error}; alerts are counted until writing works again");
+                }
+            }
+        }
+        documents.clear();
+        if reopen {
+            sink.reopen();
+        }
+    }
+}
