@@ -30,12 +30,8 @@ fn build() -> Result<(), String> {
         .ok_or("the package has no workspace around it")?
         .to_owned();
     let recipe_path = workspace.join("target/bpf-toolchain.json");
-    for input in [
-        "smbwatch-ebpf/src",
-        "smbwatch-ebpf/Cargo.toml",
-        "Cargo.lock",
-        "target/bpf-toolchain.json",
-    ] {
+    for input in ["smbwatch-ebpf/src", "smbwatch-ebpf/Cargo.toml", "Cargo.lock", "target/bpf-toolchain.json"]
+    {
         println!("cargo::rerun-if-changed={}", workspace.join(input).display());
     }
 

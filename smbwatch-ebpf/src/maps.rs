@@ -101,7 +101,8 @@ impl Rule for Kernel {
     #[inline(always)]
     fn watches(&self, port: u16) -> bool {
         let count = setting(&raw const SETTINGS.port_count);
-        (0..MAX_PORTS).any(|index| (index as u32) < count && setting(&raw const SETTINGS.ports[index]) == port)
+        (0..MAX_PORTS)
+            .any(|index| (index as u32) < count && setting(&raw const SETTINGS.ports[index]) == port)
     }
 
     #[inline(always)]

@@ -145,7 +145,8 @@ fn open<A: Address>(
     }
     // SAFETY: a helper without arguments.
     let now = unsafe { bpf_ktime_get_ns() };
-    let (flow, cause) = Flow::open(&seen(skb, segment, begins_message(skb, segment)?, now), marks, skb.cookie());
+    let (flow, cause) =
+        Flow::open(&seen(skb, segment, begins_message(skb, segment)?, now), marks, skb.cookie());
     report(skb, &Sighting::new(skb, key, tags), &flow, cause);
     flows.insert(key, &flow, 0).map_err(|_| Skip::FlowTable)
 }
@@ -226,8 +227,6 @@ impl Address for [u32; 4] {
     #[inline(always)]
     fn bytes(self) -> [u8; 16] {
         let [a, b, c, d] = self.map(u32::to_be_bytes);
-        [
-            a[0], a[1], a[2], a[3], b[0], b[1], b[2], b[3], c[0], c[1], c[2], c[3], d[0], d[1], d[2], d[3],
-        ]
+        [a[0], a[1], a[2], a[3], b[0], b[1], b[2], b[3], c[0], c[1], c[2], c[3], d[0], d[1], d[2], d[3]]
     }
 }

@@ -3,7 +3,9 @@
 use core::arch::asm;
 
 use aya_ebpf::bindings::__sk_buff;
-use aya_ebpf::helpers::{bpf_get_socket_cookie, bpf_ktime_get_coarse_ns, bpf_ktime_get_ns, bpf_skb_load_bytes};
+use aya_ebpf::helpers::{
+    bpf_get_socket_cookie, bpf_ktime_get_coarse_ns, bpf_ktime_get_ns, bpf_skb_load_bytes,
+};
 use aya_ebpf::programs::TcContext;
 use smbwatch_ebpf::packet::PacketBytes;
 
@@ -63,7 +65,11 @@ impl<'a> Skb<'a> {
     #[inline(always)]
     pub(crate) fn last_bytes(&self, rest: i64) -> Option<u64> {
         let offset = i64::from(self.length()) - rest;
-        #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "an offset into a packet")]
+        #[expect(
+            clippy::cast_possible_truncation,
+            clippy::cast_sign_loss,
+            reason = "an offset into a packet"
+        )]
         load(self.context, offset as u32).map(u64::from_be_bytes)
     }
 
@@ -146,7 +152,11 @@ impl PacketBytes for Direct<'_> {
                 // SAFETY: as in `Skb::raw`.
                 let length = unsafe { (*self.context.skb.skb).len };
                 let offset = i64::from(length) - self.left;
-                #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "an offset into a packet")]
+                #[expect(
+                    clippy::cast_possible_truncation,
+                    clippy::cast_sign_loss,
+                    reason = "an offset into a packet"
+                )]
                 load(self.context, offset as u32).map(u64::from_be_bytes)
             }
         }
@@ -225,7 +235,9 @@ pub(crate) fn coarse_now() -> u64 {
 fn opaque(pointer: usize) -> usize {
     let copy: usize;
     // SAFETY: a move from register to register.
-    unsafe { asm!("{copy} = {pointer}", copy = lateout(reg) copy, pointer = in(reg) pointer, options(pure, nomem, nostack)) }
+    unsafe {
+        asm!("{copy} = {pointer}", copy = lateout(reg) copy, pointer = in(reg) pointer, options(pure, nomem, nostack))
+    }
     copy
 }
 
@@ -233,8 +245,7 @@ fn opaque(pointer: usize) -> usize {
 fn load<const N: usize>(context: &TcContext, offset: u32) -> Option<[u8; N]> {
     let mut bytes = [0; N];
     // SAFETY: the helper writes N bytes to `bytes`, or fails.
-    let result = unsafe {
-        bpf_skb_load_bytes(context.skb.skb.cast(), offset, bytes.as_mut_ptr().cast(), N as u32)
-    };
+    let result =
+        unsafe { bpf_skb_load_bytes(context.skb.skb.cast(), offset, bytes.as_mut_ptr().cast(), N as u32) };
     (result == 0).then_some(bytes)
 }

@@ -224,7 +224,16 @@ fn network(sighting: &FlowObservation) -> Network {
 fn community_id(source: SocketAddr, destination: SocketAddr) -> Option<String> {
     const TCP: u8 = 6;
     let (from, to): (IpAddr, IpAddr) = (source.ip(), destination.ip());
-    community_id::calculate_community_id(0, from, to, Some(source.port()), Some(destination.port()), TCP, false).ok()
+    community_id::calculate_community_id(
+        0,
+        from,
+        to,
+        Some(source.port()),
+        Some(destination.port()),
+        TCP,
+        false,
+    )
+    .ok()
 }
 
 fn ancestors(process: &Process) -> Vec<Parent> {

@@ -112,7 +112,8 @@ pub fn main() -> ExitCode {
         }
         Command::Explain { source, destination, port, choice } => {
             let answer = choice.config().map(|config| explain(&config, source, destination, port));
-            let code = answer.as_ref().map_or(ExitCode::from(2), |answer| ExitCode::from(u8::from(!answer.matches)));
+            let code =
+                answer.as_ref().map_or(ExitCode::from(2), |answer| ExitCode::from(u8::from(!answer.matches)));
             match answer.map_err(Into::into).and_then(|answer| print(&answer.to_string())) {
                 Ok(()) => code,
                 Err(error) => report(Err(error), ExitCode::from(2)),

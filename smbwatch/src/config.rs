@@ -167,8 +167,8 @@ pub enum Error {
 impl Config {
     /// Reads and checks a file. `profile` overrides the one that the file names.
     pub fn load(path: &Path, profile: Option<Profile>) -> Result<Self, Error> {
-        let text = std::fs::read_to_string(path)
-            .map_err(|error| Error::Read { path: path.to_owned(), error })?;
+        let text =
+            std::fs::read_to_string(path).map_err(|error| Error::Read { path: path.to_owned(), error })?;
         Self::parse(&text, path, profile)
     }
 
@@ -256,7 +256,9 @@ impl Config {
             ));
         }
         if self.alerts_per_second == 0 {
-            return Err("`limits.alerts_per_second` is 0, so nothing would be told; give 1 or more".to_owned());
+            return Err(
+                "`limits.alerts_per_second` is 0, so nothing would be told; give 1 or more".to_owned()
+            );
         }
         Ok(())
     }
@@ -316,9 +318,15 @@ mod tests {
         for (text, message) in [
             ("porst = [445]", "test.toml:1:1: unknown field `porst`"),
             ("any_port = true\nports = [445, 70000]", "test.toml:2:15: invalid value: integer `70000`"),
-            ("sources = [\"10.0.0.0/8\",\n  \"10.1.2.3/8\"]", "test.toml:2:3: `10.1.2.3/8` has bits set behind its prefix; write `10.0.0.0/8`"),
+            (
+                "sources = [\"10.0.0.0/8\",\n  \"10.1.2.3/8\"]",
+                "test.toml:2:3: `10.1.2.3/8` has bits set behind its prefix; write `10.0.0.0/8`",
+            ),
             ("sources = [\"ten\"]", "test.toml:1:12: `ten` is no address range; write one like"),
-            ("profile = \"rule-106\"", "test.toml:1:11: unknown variant `rule-106`, expected `rule-105` or `strict`"),
+            (
+                "profile = \"rule-106\"",
+                "test.toml:1:11: unknown variant `rule-106`, expected `rule-105` or `strict`",
+            ),
             ("ports = []", "test.toml: `ports` holds 0 ports; give between 1 and 8"),
             ("ports = [0]", "test.toml: `ports` holds 0, which"),
             ("[limits]\nring_bytes = 65537", "test.toml: `limits.ring_bytes` is 65537; give a power of two"),

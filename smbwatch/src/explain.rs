@@ -20,7 +20,8 @@ pub struct Explanation {
 
 /// Explains a packet from `source` to `destination` and `port`.
 pub fn explain(config: &Config, source: IpAddr, destination: IpAddr, port: u16) -> Explanation {
-    let clauses = [port_clause(config, port), source_clause(config, source), destination_clause(config, destination)];
+    let clauses =
+        [port_clause(config, port), source_clause(config, source), destination_clause(config, destination)];
     let mut explanation = Explanation { matches: true, clauses: Vec::new() };
     for (passes, clause) in clauses {
         explanation.clauses.push(clause);
@@ -44,12 +45,19 @@ fn port_clause(config: &Config, port: u16) -> (bool, String) {
 }
 
 fn source_clause(config: &Config, source: IpAddr) -> (bool, String) {
-    let inside = config.sources.iter().filter(|prefix| prefix.contains(&source)).max_by_key(|prefix| prefix.prefix_len());
+    let inside = config
+        .sources
+        .iter()
+        .filter(|prefix| prefix.contains(&source))
+        .max_by_key(|prefix| prefix.prefix_len());
     match inside {
         Some(prefix) => (true, format!("source {source} is inside `sources`: {prefix}")),
         None if config.own_addresses => (
             false,
-            format!("source {source} is outside `sources`: {} (a public address of the watched host itself would match)", list(&config.sources)),
+            format!(
+                "source {source} is outside `sources`: {} (a public address of the watched host itself would match)",
+                list(&config.sources)
+            ),
         ),
         None => (false, format!("source {source} is outside `sources`: {}", list(&config.sources))),
     }
@@ -107,14 +115,70 @@ mod tests {
         let strict = Config::of(Profile::Strict);
         let ports = Config { any_port: false, ..Config::default() };
         for (config, source, destination, port, matches, last) in [
-            (&rule, "10.0.0.5", "8.8.8.8", 445, true, "destination 8.8.8.8 is in no reserved range: the Internet"),
-            (&rule, "10.0.0.5", "8.8.8.8", 443, true, "destination 8.8.8.8 is in no reserved range: the Internet"),
-            (&ports, "10.0.0.5", "8.8.8.8", 443, false, "port 443 is not watched (139, 445; any_port = false)"),
-            (&rule, "9.9.9.9", "8.8.8.8", 445, false, "source 9.9.9.9 is outside `sources`: 10.0.0.0/8, 172.16.0.0/12, 192.168.0.0/16"),
-            (&rule, "10.0.0.5", "192.0.0.9", 139, false, "destination 192.0.0.9 is reserved: 192.0.0.9/32 (Port Control Protocol Anycast)"),
-            (&strict, "10.0.0.5", "192.0.0.9", 139, true, "destination 192.0.0.9 is globally reachable: 192.0.0.9/32 (Port Control Protocol Anycast)"),
-            (&strict, "fd00::1", "64:ff9b::a01:203", 445, false, "destination 64:ff9b::a01:203, judged by the IPv4 address inside, 10.1.2.3, is reserved: 10.0.0.0/8 (Private-Use)"),
-            (&strict, "fd00::1", "64:ff9b::808:808", 445, true, "destination 64:ff9b::808:808, judged by the IPv4 address inside, 8.8.8.8, is in no reserved range: the Internet"),
+            (
+                &rule,
+                "10.0.0.5",
+                "8.8.8.8",
+                445,
+                true,
+                "destination 8.8.8.8 is in no reserved range: the Internet",
+            ),
+            (
+                &rule,
+                "10.0.0.5",
+                "8.8.8.8",
+                443,
+                true,
+                "destination 8.8.8.8 is in no reserved range: the Internet",
+            ),
+            (
+                &ports,
+                "10.0.0.5",
+                "8.8.8.8",
+                443,
+                false,
+                "port 443 is not watched (139, 445; any_port = false)",
+            ),
+            (
+                &rule,
+                "9.9.9.9",
+                "8.8.8.8",
+                445,
+                false,
+                "source 9.9.9.9 is outside `sources`: 10.0.0.0/8, 172.16.0.0/12, 192.168.0.0/16",
+            ),
+            (
+                &rule,
+                "10.0.0.5",
+                "192.0.0.9",
+                139,
+                false,
+                "destination 192.0.0.9 is reserved: 192.0.0.9/32 (Port Control Protocol Anycast)",
+            ),
+            (
+                &strict,
+                "10.0.0.5",
+                "192.0.0.9",
+                139,
+                true,
+                "destination 192.0.0.9 is globally reachable: 192.0.0.9/32 (Port Control Protocol Anycast)",
+            ),
+            (
+                &strict,
+                "fd00::1",
+                "64:ff9b::a01:203",
+                445,
+                false,
+                "destination 64:ff9b::a01:203, judged by the IPv4 address inside, 10.1.2.3, is reserved: 10.0.0.0/8 (Private-Use)",
+            ),
+            (
+                &strict,
+                "fd00::1",
+                "64:ff9b::808:808",
+                445,
+                true,
+                "destination 64:ff9b::808:808, judged by the IPv4 address inside, 8.8.8.8, is in no reserved range: the Internet",
+            ),
         ] {
             let address = |text: &str| text.parse().expect("an address");
             let answer = explain(config, address(source), address(destination), port);

@@ -71,7 +71,11 @@ impl fmt::Display for Summary {
             write!(formatter, "\n  suppressed: {repeated} repeats, {flooded} over limits.alerts_per_second")?;
         }
         if self.lost() != 0 {
-            write!(formatter, "\n  lost: {} with the ring full, {undecoded} not understood", self.kernel.flow_lost)?;
+            write!(
+                formatter,
+                "\n  lost: {} with the ring full, {undecoded} not understood",
+                self.kernel.flow_lost
+            )?;
         }
         if self.kernel.connect_lost != 0 {
             write!(formatter, "\n  {} connects not looked at, with the ring full", self.kernel.connect_lost)?;

@@ -65,7 +65,8 @@ pub fn run(config: Config, run_dir: &Path, format: Format) -> anyhow::Result<Sum
 }
 
 async fn watch(mut config: Config, run_dir: &Path, format: Format) -> anyhow::Result<Summary> {
-    let sinks: Vec<Running> = config.sinks.iter().map(|sink| sink::start(sink, format)).collect::<Result<_, _>>()?;
+    let sinks: Vec<Running> =
+        config.sinks.iter().map(|sink| sink::start(sink, format)).collect::<Result<_, _>>()?;
     let (connection, handle, _) = rtnetlink::new_connection().context("open rtnetlink")?;
     let netlink = tokio::spawn(connection);
     if config.own_addresses {
@@ -215,7 +216,10 @@ fn short(host: &Host) -> &str {
 }
 
 /// Waits on a descriptor of BPF.
-#[expect(deprecated, reason = "the sound form is unsafe to call; these descriptors live as long as their owners")]
+#[expect(
+    deprecated,
+    reason = "the sound form is unsafe to call; these descriptors live as long as their owners"
+)]
 fn readable<T: AsRawFd>(descriptor: T) -> io::Result<AsyncFd<T>> {
     AsyncFd::with_interest(descriptor, Interest::READABLE)
 }

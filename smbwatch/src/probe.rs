@@ -25,7 +25,8 @@ pub use lock::Lock;
 static OBJECT: &[u8] = aya::include_bytes_aligned!(concat!(env!("OUT_DIR"), "/smbwatch.bpf.o"));
 
 /// Every classifier, by the name of its function.
-const CLASSIFIERS: [&str; 4] = ["smbwatch_egress", "smbwatch_egress_l3", "smbwatch_reply", "smbwatch_reply_l3"];
+const CLASSIFIERS: [&str; 4] =
+    ["smbwatch_egress", "smbwatch_egress_l3", "smbwatch_reply", "smbwatch_reply_l3"];
 
 /// Loaded programs. Dropping it detaches them all.
 pub struct Probe {
@@ -131,11 +132,15 @@ impl Probe {
 }
 
 fn classifier<'a>(bpf: &'a mut Ebpf, name: &str) -> anyhow::Result<&'a mut SchedClassifier> {
-    let program = bpf.program_mut(name).ok_or_else(|| anyhow::anyhow!("no program `{name}` in the object"))?;
+    let program =
+        bpf.program_mut(name).ok_or_else(|| anyhow::anyhow!("no program `{name}` in the object"))?;
     Ok(program.try_into()?)
 }
 
-fn map<T: TryFrom<aya::maps::Map, Error = aya::maps::MapError>>(bpf: &mut Ebpf, name: &str) -> anyhow::Result<T> {
+fn map<T: TryFrom<aya::maps::Map, Error = aya::maps::MapError>>(
+    bpf: &mut Ebpf,
+    name: &str,
+) -> anyhow::Result<T> {
     let map = bpf.take_map(name).ok_or_else(|| anyhow::anyhow!("no map `{name}` in the object, or taken"))?;
     Ok(T::try_from(map)?)
 }

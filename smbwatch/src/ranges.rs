@@ -135,7 +135,10 @@ fn without_footnote(cell: &str) -> &str {
 
 /// The longest of `ranges` that contains `address`.
 pub fn longest(ranges: &[Range], address: IpAddr) -> Option<&Range> {
-    ranges.iter().filter(|range| range.prefix.contains(&address)).max_by_key(|range| range.prefix.prefix_len())
+    ranges
+        .iter()
+        .filter(|range| range.prefix.contains(&address))
+        .max_by_key(|range| range.prefix.prefix_len())
 }
 
 #[cfg(test)]
@@ -158,9 +161,8 @@ mod tests {
 
     #[test]
     fn strict_follows_the_longest_block() {
-        let kind = |address: &str| {
-            longest(&strict(), address.parse().expect("an address")).map(|range| range.kind)
-        };
+        let kind =
+            |address: &str| longest(&strict(), address.parse().expect("an address")).map(|range| range.kind);
         assert_eq!(kind("8.8.8.8"), None);
         assert_eq!(kind("192.0.0.9"), Some(Kind::Public));
         assert_eq!(kind("192.0.0.8"), Some(Kind::Reserved));

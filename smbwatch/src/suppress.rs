@@ -82,7 +82,10 @@ mod tests {
             (0..5).map(|_| Connection { incident: String::new(), told: None }).collect();
         let mut pass = |second| {
             let now = Timestamp::from_second(second).expect("a time");
-            connections.iter_mut().filter(|connection| suppressor.suppress(connection, &news, now).is_none()).count()
+            connections
+                .iter_mut()
+                .filter(|connection| suppressor.suppress(connection, &news, now).is_none())
+                .count()
         };
         assert_eq!(pass(0), 2);
         assert_eq!(pass(1), 2);

@@ -76,8 +76,7 @@ pub(crate) fn update() -> Result<()> {
 
 /// The newest version of `package`, from any suite.
 pub(crate) fn newest(package: &str) -> Option<Candidate> {
-    let versions =
-        process::output(process::command("apt-cache").args(["madison", package])).ok()?;
+    let versions = process::output(process::command("apt-cache").args(["madison", package])).ok()?;
     candidate(versions.lines().next()?)
 }
 
@@ -86,10 +85,7 @@ fn candidate(row: &str) -> Option<Candidate> {
     let mut columns = row.split('|').map(str::trim);
     let (_, version, source) = (columns.next()?, columns.next()?, columns.next()?);
     let suite = source.split_whitespace().nth(1)?.split('/').next()?;
-    Some(Candidate {
-        version: version.to_owned(),
-        suite: suite.to_owned(),
-    })
+    Some(Candidate { version: version.to_owned(), suite: suite.to_owned() })
 }
 
 /// Installs packages and says why; nothing that is installed gets removed for them.
@@ -116,20 +112,12 @@ pub(crate) fn install_masked(
         command.args(["-t", suite]);
     }
     let stderr = log.try_clone().context("share the log")?;
-    let status = command
-        .args(packages)
-        .stdout(log)
-        .stderr(stderr)
-        .status()
-        .context("start apt-get")?;
+    let status = command.args(packages).stdout(log).stderr(stderr).status().context("start apt-get")?;
     if !status.success() {
         let text = fs::read_to_string(&path).unwrap_or_default();
         let lines: Vec<_> = text.lines().collect();
         more(&lines[lines.len().saturating_sub(12)..].join("\n"));
-        bail!(
-            "apt-get install {} failed; all of its output is in target/setup.log",
-            packages.join(" ")
-        );
+        bail!("apt-get install {} failed; all of its output is in target/setup.log", packages.join(" "));
     }
     Ok(())
 }
@@ -142,13 +130,7 @@ mod tests {
     fn rows_of_madison_are_read() {
         let row = " rustc | 1.90.0+dfsg1-1~bpo13+1 | http://deb.example/debian trixie-backports/main amd64 Packages";
         let found = candidate(row).map(|c| (c.version.clone(), c.backports().map(str::to_owned)));
-        assert_eq!(
-            found,
-            Some((
-                "1.90.0+dfsg1-1~bpo13+1".to_owned(),
-                Some("trixie-backports".to_owned())
-            ))
-        );
+        assert_eq!(found, Some(("1.90.0+dfsg1-1~bpo13+1".to_owned(), Some("trixie-backports".to_owned()))));
         let row = " rustc-web | 1.96.0+dfsg1-1~deb12u2 | http://deb.example/debian-security bookworm-security/main amd64 Packages";
         assert!(candidate(row).is_some_and(|c| c.backports().is_none()));
         assert!(candidate("N: Unable to locate package rustc").is_none());

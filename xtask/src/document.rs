@@ -15,16 +15,12 @@ pub(crate) fn read(path: &Path) -> Result<Vec<Value>> {
         text => text.with_context(|| format!("read {}", path.display()))?,
     };
     let lines = text.lines().filter(|line| !line.is_empty());
-    lines
-        .map(|line| serde_json::from_str(line).with_context(|| format!("not JSON: {line}")))
-        .collect()
+    lines.map(|line| serde_json::from_str(line).with_context(|| format!("not JSON: {line}"))).collect()
 }
 
 /// The most severe one; of equals the last, which knows the most.
 pub(crate) fn worst(documents: &[Value]) -> Option<&Value> {
-    documents
-        .iter()
-        .max_by_key(|document| field(document, "event.severity").and_then(Value::as_u64))
+    documents.iter().max_by_key(|document| field(document, "event.severity").and_then(Value::as_u64))
 }
 
 /// The time from the packet to the alert.
@@ -32,11 +28,7 @@ pub(crate) fn delay(document: &Value) -> Option<Duration> {
     let packet = time_of_day(field(document, "@timestamp")?.as_str()?)?;
     let alert = time_of_day(field(document, "event.created")?.as_str()?)?;
     const DAY: Duration = Duration::from_secs(24 * 60 * 60);
-    Some(if alert < packet {
-        alert + DAY - packet
-    } else {
-        alert - packet
-    })
+    Some(if alert < packet { alert + DAY - packet } else { alert - packet })
 }
 
 /// A field by its dotted name, whether the document nests its objects or not.
@@ -55,10 +47,7 @@ fn time_of_day(text: &str) -> Option<Duration> {
     let hours: u64 = parts.next()?.parse().ok()?;
     let minutes: u64 = parts.next()?.parse().ok()?;
     let seconds: f64 = parts.next()?.parse().ok()?;
-    Some(
-        Duration::from_secs(hours * 3600 + minutes * 60)
-            + Duration::try_from_secs_f64(seconds).ok()?,
-    )
+    Some(Duration::from_secs(hours * 3600 + minutes * 60) + Duration::try_from_secs_f64(seconds).ok()?)
 }
 
 #[cfg(test)]
@@ -73,8 +62,7 @@ mod tests {
     fn the_delay_is_read_from_nested_and_dotted_fields_and_over_midnight() {
         let nested = json!({"@timestamp": "2026-01-31T10:00:59.999Z", "event": {"created": "2026-01-31T10:01:00.001Z"}});
         assert_eq!(delay(&nested).map(|d| d.as_micros()), Some(2000));
-        let dotted =
-            json!({"@timestamp": "2026-01-31T23:59:59Z", "event.created": "2026-02-01T00:00:01Z"});
+        let dotted = json!({"@timestamp": "2026-01-31T23:59:59Z", "event.created": "2026-02-01T00:00:01Z"});
         assert_eq!(delay(&dotted), Some(Duration::from_secs(2)));
         assert_eq!(delay(&json!({"@timestamp": "yesterday"})), None);
     }
@@ -84,9 +72,6 @@ mod tests {
         let documents: Vec<_> = [(47, 1), (73, 2), (73, 3), (21, 4)]
             .map(|(s, id)| json!({"event": {"severity": s, "id": id}}))
             .into();
-        assert_eq!(
-            worst(&documents).map(|d| d["event"]["id"].clone()),
-            Some(json!(3))
-        );
+        assert_eq!(worst(&documents).map(|d| d["event"]["id"].clone()), Some(json!(3)));
     }
 }

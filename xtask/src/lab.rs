@@ -45,14 +45,9 @@ impl Lab {
             .mode(0o711)
             .create(&folder)
             .with_context(|| format!("create {}", folder.display()))?;
-        let lab = Self {
-            host: format!("{name}-host"),
-            net: format!("{name}-net"),
-            folder,
-        };
-        lab.connect().context(
-            "make the lab's network (this needs the right to create network namespaces)",
-        )?;
+        let lab = Self { host: format!("{name}-host"), net: format!("{name}-net"), folder };
+        lab.connect()
+            .context("make the lab's network (this needs the right to create network namespaces)")?;
         Ok(lab)
     }
 
@@ -68,10 +63,7 @@ impl Lab {
             End::Net => &self.net,
         };
         let mut command = process::command("nsenter");
-        command
-            .arg(format!("--net=/run/netns/{name}"))
-            .arg("--")
-            .arg(program);
+        command.arg(format!("--net=/run/netns/{name}")).arg("--").arg(program);
         command
     }
 
@@ -79,28 +71,10 @@ impl Lab {
         let Self { host, net, .. } = self;
         ip(&["netns", "add", host])?;
         ip(&["netns", "add", net])?;
-        ip(&[
-            "-n", host, "link", "add", "eth0", "type", "veth", "peer", "name", "eth0", "netns", net,
-        ])?;
-        ip(&[
-            "-n",
-            host,
-            "address",
-            "add",
-            &format!("{HOST}/24"),
-            "dev",
-            "eth0",
-        ])?;
+        ip(&["-n", host, "link", "add", "eth0", "type", "veth", "peer", "name", "eth0", "netns", net])?;
+        ip(&["-n", host, "address", "add", &format!("{HOST}/24"), "dev", "eth0"])?;
         ip(&["-n", net, "address", "add", "10.20.0.1/24", "dev", "eth0"])?;
-        ip(&[
-            "-n",
-            net,
-            "address",
-            "add",
-            &format!("{SERVER}/32"),
-            "dev",
-            "lo",
-        ])?;
+        ip(&["-n", net, "address", "add", &format!("{SERVER}/32"), "dev", "lo"])?;
         for namespace in [host, net] {
             ip(&["-n", namespace, "link", "set", "lo", "up"])?;
             ip(&["-n", namespace, "link", "set", "eth0", "up"])?;
@@ -120,10 +94,7 @@ impl Drop for Lab {
         }
         match fs::remove_dir_all(&self.folder) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => {
-                say(
-                    "lab",
-                    &format!("{} is left behind: {error}", self.folder.display()),
-                );
+                say("lab", &format!("{} is left behind: {error}", self.folder.display()));
             }
             Ok(()) | Err(_) => {}
         }

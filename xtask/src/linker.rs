@@ -27,21 +27,12 @@ pub(crate) fn ensure(toolchain: &Toolchain) -> Result<u32> {
         if llvm >= toolchain.llvm {
             return Ok(llvm);
         }
-        say(
-            "setup",
-            &format!(
-                "bpf-linker has LLVM {llvm}, the compiler {}: builds it anew",
-                toolchain.llvm
-            ),
-        );
+        say("setup", &format!("bpf-linker has LLVM {llvm}, the compiler {}: builds it anew", toolchain.llvm));
     }
     let (llvm, prefix) = llvm(toolchain.llvm)?;
     build(llvm, &prefix)?;
     installed().ok_or_else(|| {
-        anyhow!(
-            "bpf-linker was built, but `{}/bpf-linker --version` fails",
-            folder().display()
-        )
+        anyhow!("bpf-linker was built, but `{}/bpf-linker --version` fails", folder().display())
     })
 }
 
@@ -52,25 +43,17 @@ pub(crate) fn has_llvm(compiler: u32) -> bool {
 
 /// The LLVM of a bpf-linker that is there, runs, and has the right version.
 fn installed() -> Option<u32> {
-    let version =
-        process::output(process::command(folder().join("bpf-linker")).arg("--version")).ok()?;
+    let version = process::output(process::command(folder().join("bpf-linker")).arg("--version")).ok()?;
     if version.trim() != format!("bpf-linker {VERSION}") {
         return None;
     }
     // The program does not tell its LLVM; cargo's list of what it installed does.
     let list = fs::read(workspace::target().join("tools/.crates2.json")).ok()?;
     let list: serde_json::Value = serde_json::from_slice(&list).ok()?;
-    let (_, install) = list["installs"]
-        .as_object()?
-        .iter()
-        .find(|(name, _)| name.starts_with("bpf-linker "))?;
-    let features = install["features"]
-        .as_array()?
-        .iter()
-        .filter_map(|feature| feature.as_str());
-    features
-        .filter_map(|feature| feature.strip_prefix("llvm-")?.parse().ok())
-        .next()
+    let (_, install) =
+        list["installs"].as_object()?.iter().find(|(name, _)| name.starts_with("bpf-linker "))?;
+    let features = install["features"].as_array()?.iter().filter_map(|feature| feature.as_str());
+    features.filter_map(|feature| feature.strip_prefix("llvm-")?.parse().ok()).next()
 }
 
 /// An LLVM with headers that is not older than the compiler's, and where it is.
@@ -98,13 +81,8 @@ fn llvm(compiler: u32) -> Result<(u32, PathBuf)> {
     if process::which("cc").is_none() {
         packages.extend(["gcc", "libc6-dev"]);
     }
-    apt::install(
-        &packages,
-        candidate.backports(),
-        "bpf-linker is built against it",
-    )?;
-    let prefix =
-        prefix(llvm).with_context(|| format!("{package} was installed, but has no llvm-config"))?;
+    apt::install(&packages, candidate.backports(), "bpf-linker is built against it")?;
+    let prefix = prefix(llvm).with_context(|| format!("{package} was installed, but has no llvm-config"))?;
     Ok((llvm, prefix))
 }
 
@@ -122,22 +100,17 @@ fn prefix(llvm: u32) -> Option<PathBuf> {
     if debian.join("bin/llvm-config").exists() && debian.join("include/llvm-c").exists() {
         return Some(debian);
     }
-    [format!("llvm-config-{llvm}"), "llvm-config".to_owned()]
-        .iter()
-        .find_map(|name| {
-            let about =
-                process::output(process::command(name).args(["--version", "--prefix"])).ok()?;
-            let (version, prefix) = about.trim().split_once('\n')?;
-            (workspace::version(version)?.0 == llvm).then(|| prefix.into())
-        })
+    [format!("llvm-config-{llvm}"), "llvm-config".to_owned()].iter().find_map(|name| {
+        let about = process::output(process::command(name).args(["--version", "--prefix"])).ok()?;
+        let (version, prefix) = about.trim().split_once('\n')?;
+        (workspace::version(version)?.0 == llvm).then(|| prefix.into())
+    })
 }
 
 fn build(llvm: u32, prefix: &Path) -> Result<()> {
     say(
         "setup",
-        &format!(
-            "builds bpf-linker {VERSION} with LLVM {llvm} into target/tools (about a minute, once)"
-        ),
+        &format!("builds bpf-linker {VERSION} with LLVM {llvm} into target/tools (about a minute, once)"),
     );
     // bpf-linker's build script takes the first llvm-config on PATH, whatever the feature says.
     let mut path = prefix.join("bin").into_os_string();
@@ -146,21 +119,8 @@ fn build(llvm: u32, prefix: &Path) -> Result<()> {
 
     let mut cargo = process::cargo();
     cargo
-        .args([
-            "install",
-            "bpf-linker",
-            "--quiet",
-            "--locked",
-            "--force",
-            "--version",
-            VERSION,
-        ])
-        .args([
-            "--no-default-features",
-            "--features",
-            &format!("llvm-{llvm}"),
-            "--root",
-        ])
+        .args(["install", "bpf-linker", "--quiet", "--locked", "--force", "--version", VERSION])
+        .args(["--no-default-features", "--features", &format!("llvm-{llvm}"), "--root"])
         .arg(workspace::target().join("tools"))
         .env("PATH", path)
         .env("LLVM_PREFIX", prefix)

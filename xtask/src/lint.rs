@@ -19,17 +19,11 @@ pub(crate) fn main() -> Result<()> {
 
 /// Runs every check; the first that fails ends it.
 pub(crate) fn all() -> Result<()> {
-    say(
-        "lint",
-        "every .rs file says first what it is for, and has at most 500 lines",
-    );
+    say("lint", "every .rs file says first what it is for, and has at most 500 lines");
     shapes()?;
     say("lint", "cargo fmt --all --check");
     process::run(process::cargo().args(["fmt", "--all", "--check"]))?;
-    say(
-        "lint",
-        "cargo clippy --workspace --all-targets -- -D warnings",
-    );
+    say("lint", "cargo clippy --workspace --all-targets -- -D warnings");
     process::run(process::cargo().args([
         "clippy",
         "--workspace",
@@ -41,8 +35,7 @@ pub(crate) fn all() -> Result<()> {
     ]))?;
     say("lint", "cargo doc --workspace --no-deps, with -D warnings");
     let mut doc = process::cargo();
-    doc.args(["doc", "--workspace", "--no-deps", "--quiet"])
-        .env("RUSTDOCFLAGS", "-D warnings");
+    doc.args(["doc", "--workspace", "--no-deps", "--quiet"]).env("RUSTDOCFLAGS", "-D warnings");
     process::run(&mut doc)?;
     if process::which("cargo-deny").is_none() {
         say("lint", "cargo deny: skipped, cargo-deny is not installed");
@@ -57,10 +50,7 @@ fn shapes() -> Result<()> {
     let mut wrong = Vec::new();
     for path in sources(workspace::root())? {
         let text = fs::read_to_string(&path).with_context(|| format!("read {}", path.display()))?;
-        let shown = path
-            .strip_prefix(workspace::root())
-            .unwrap_or(&path)
-            .display();
+        let shown = path.strip_prefix(workspace::root()).unwrap_or(&path).display();
         if !text.starts_with("//!") {
             wrong.push(format!("{shown}: the first line is not a `//!` sentence"));
         }
@@ -81,9 +71,7 @@ fn sources(dir: &Path) -> Result<Vec<PathBuf>> {
     for entry in fs::read_dir(dir).with_context(|| format!("list {}", dir.display()))? {
         let entry = entry.with_context(|| format!("list {}", dir.display()))?;
         let (path, name) = (entry.path(), entry.file_name());
-        let kind = entry
-            .file_type()
-            .with_context(|| format!("look at {}", path.display()))?;
+        let kind = entry.file_type().with_context(|| format!("look at {}", path.display()))?;
         if kind.is_dir() && name != "target" && !name.to_string_lossy().starts_with('.') {
             found.extend(sources(&path)?);
         } else if kind.is_file() && path.extension().is_some_and(|extension| extension == "rs") {

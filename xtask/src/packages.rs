@@ -17,12 +17,8 @@ pub(crate) struct Lab {
 impl fmt::Display for Lab {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
-            Self {
-                namespaces: false, ..
-            } => "lab: none; `ip` and `nsenter` are missing",
-            Self { samba: false, .. } => {
-                "lab: namespaces, but no Samba: plain TCP stands in for SMB"
-            }
+            Self { namespaces: false, .. } => "lab: none; `ip` and `nsenter` are missing",
+            Self { samba: false, .. } => "lab: namespaces, but no Samba: plain TCP stands in for SMB",
             Self { .. } => "lab: namespaces, Samba's smbd and smbclient",
         })
     }
@@ -32,27 +28,16 @@ impl fmt::Display for Lab {
 type Program = (&'static str, &'static str);
 
 const NAMESPACES: [Program; 2] = [("ip", "iproute2"), ("nsenter", "util-linux")];
-const SAMBA: [Program; 3] = [
-    ("smbd", "samba"),
-    ("smbpasswd", "samba-common-bin"),
-    ("smbclient", "smbclient"),
-];
+const SAMBA: [Program; 3] =
+    [("smbd", "samba"), ("smbpasswd", "samba-common-bin"), ("smbclient", "smbclient")];
 const BENCH: [Program; 1] = [("iperf3", "iperf3")];
 
 /// Installs what a lab needs and is missing; what cannot be had is missing from the answer.
 pub(crate) fn ensure_lab() -> Lab {
     install(&NAMESPACES, "the lab is made of network namespaces", &[]);
     let fresh = process::which("smbd").is_none();
-    let units: &[&str] = if fresh {
-        &["smbd", "nmbd", "samba-ad-dc"]
-    } else {
-        &[]
-    };
-    install(
-        &SAMBA,
-        "the lab's SMB server and client; they only run inside the lab",
-        units,
-    );
+    let units: &[&str] = if fresh { &["smbd", "nmbd", "samba-ad-dc"] } else { &[] };
+    install(&SAMBA, "the lab's SMB server and client; they only run inside the lab", units);
     if fresh && process::which("smbd").is_some() {
         more(
             "smbd, nmbd and samba-ad-dc are masked, so that no file server starts on this machine;\n\
@@ -64,10 +49,7 @@ pub(crate) fn ensure_lab() -> Lab {
 
 /// What is here, without installing anything.
 pub(crate) fn lab() -> Lab {
-    Lab {
-        namespaces: present(&NAMESPACES),
-        samba: present(&SAMBA),
-    }
+    Lab { namespaces: present(&NAMESPACES), samba: present(&SAMBA) }
 }
 
 /// Installs what measurements need and is missing.
@@ -76,9 +58,7 @@ pub(crate) fn ensure_bench() {
 }
 
 fn present(programs: &[Program]) -> bool {
-    programs
-        .iter()
-        .all(|(program, _)| process::which(program).is_some())
+    programs.iter().all(|(program, _)| process::which(program).is_some())
 }
 
 /// Installs the missing ones. A failure is said and not returned: the caller looks at what is there.
@@ -91,11 +71,7 @@ fn install(programs: &[Program], why: &str, units: &[&str]) {
     if missing.is_empty() {
         return;
     }
-    if let Err(error) = apt::update().and_then(|()| apt::install_masked(&missing, None, why, units))
-    {
-        say(
-            "setup",
-            &format!("could not install {}: {error:#}", missing.join(", ")),
-        );
+    if let Err(error) = apt::update().and_then(|()| apt::install_masked(&missing, None, why, units)) {
+        say("setup", &format!("could not install {}: {error:#}", missing.join(", ")));
     }
 }

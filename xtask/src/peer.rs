@@ -41,9 +41,7 @@ fn listen(address: SocketAddr) -> Result<()> {
 }
 
 fn connect(address: SocketAddr) -> Result<()> {
-    let mut stream = TcpStream::connect_timeout(&address, LIMIT)
-        .with_context(|| format!("connect to {address}"))?;
-    stream
-        .write_all(b"not SMB\n")
-        .with_context(|| format!("write to {address}"))
+    let mut stream =
+        TcpStream::connect_timeout(&address, LIMIT).with_context(|| format!("connect to {address}"))?;
+    stream.write_all(b"not SMB\n").with_context(|| format!("write to {address}"))
 }

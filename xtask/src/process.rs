@@ -34,17 +34,12 @@ pub(crate) fn runner_variable() -> Result<String> {
     let about = output(cargo().arg("-vV"))?;
     let host = about.lines().find_map(|line| line.strip_prefix("host:"));
     let host = host.context("`cargo -vV` names no host")?.trim();
-    Ok(format!(
-        "CARGO_TARGET_{}_RUNNER",
-        host.to_uppercase().replace(['-', '.'], "_")
-    ))
+    Ok(format!("CARGO_TARGET_{}_RUNNER", host.to_uppercase().replace(['-', '.'], "_")))
 }
 
 /// Runs a command to its end and lets it write where we write.
 pub(crate) fn run(command: &mut Command) -> Result<()> {
-    let status = command
-        .status()
-        .with_context(|| format!("start `{}`", shown(command)))?;
+    let status = command.status().with_context(|| format!("start `{}`", shown(command)))?;
     if !status.success() {
         bail!("`{}` failed ({status})", shown(command));
     }
@@ -53,35 +48,24 @@ pub(crate) fn run(command: &mut Command) -> Result<()> {
 
 /// Runs a command and returns what it wrote to stdout.
 pub(crate) fn output(command: &mut Command) -> Result<String> {
-    let output = command
-        .stdin(Stdio::null())
-        .output()
-        .with_context(|| format!("start `{}`", shown(command)))?;
+    let output =
+        command.stdin(Stdio::null()).output().with_context(|| format!("start `{}`", shown(command)))?;
     let text = String::from_utf8_lossy(&output.stdout);
     if !output.status.success() {
         let complaint = String::from_utf8_lossy(&output.stderr);
-        bail!(
-            "`{}` failed ({}): {}{}",
-            shown(command),
-            output.status,
-            text.trim(),
-            complaint.trim()
-        );
+        bail!("`{}` failed ({}): {}{}", shown(command), output.status, text.trim(), complaint.trim());
     }
     Ok(text.into_owned())
 }
 
 /// The full path of a program, when it is installed.
 pub(crate) fn which(program: &str) -> Option<PathBuf> {
-    env::split_paths(&search_path())
-        .map(|dir| dir.join(program))
-        .find(|path| is_program(path))
+    env::split_paths(&search_path()).map(|dir| dir.join(program)).find(|path| is_program(path))
 }
 
 fn is_program(path: &Path) -> bool {
     use std::os::unix::fs::PermissionsExt;
-    path.metadata()
-        .is_ok_and(|meta| meta.is_file() && meta.permissions().mode() & 0o111 != 0)
+    path.metadata().is_ok_and(|meta| meta.is_file() && meta.permissions().mode() & 0o111 != 0)
 }
 
 fn search_path() -> OsString {
@@ -91,12 +75,7 @@ fn search_path() -> OsString {
 }
 
 fn shown(command: &Command) -> String {
-    let name = Path::new(command.get_program())
-        .file_name()
-        .unwrap_or(command.get_program());
+    let name = Path::new(command.get_program()).file_name().unwrap_or(command.get_program());
     let words = std::iter::once(name).chain(command.get_args());
-    words
-        .map(|word| word.to_string_lossy())
-        .collect::<Vec<_>>()
-        .join(" ")
+    words.map(|word| word.to_string_lossy()).collect::<Vec<_>>().join(" ")
 }

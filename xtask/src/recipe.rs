@@ -49,13 +49,7 @@ fn recipe(toolchain: &Toolchain, root: &Path) -> Value {
 
 fn rustflags() -> Vec<String> {
     let arch = format!("bpf_target_arch=\"{ARCH}\"");
-    let flags = [
-        "--cfg",
-        &arch,
-        "-Clinker=bpf-linker",
-        "-Clink-arg=--btf",
-        "-Cdebuginfo=2",
-        "-Ctarget-cpu=v3",
-    ];
+    let flags =
+        ["--cfg", &arch, "-Clinker=bpf-linker", "-Clink-arg=--btf", "-Cdebuginfo=2", "-Ctarget-cpu=v3"];
     flags.map(str::to_owned).into()
 }

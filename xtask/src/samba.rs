@@ -22,13 +22,9 @@ const START_LIMIT: Duration = Duration::from_secs(20);
 pub(crate) fn serve(lab: &Lab) -> Result<Service> {
     let state = lab.folder().join("samba");
     let share = lab.folder().join("share");
-    DirBuilder::new()
-        .mode(0o700)
-        .create(&state)
-        .context("create Samba's folder")?;
+    DirBuilder::new().mode(0o700).create(&state).context("create Samba's folder")?;
     fs::create_dir(&share).context("create the share's folder")?;
-    fs::set_permissions(&share, Permissions::from_mode(0o777))
-        .context("open the share's folder")?;
+    fs::set_permissions(&share, Permissions::from_mode(0o777)).context("open the share's folder")?;
     // Samba wants a system user behind each of its own; this makes alice one without adding any.
     fs::write(state.join("users"), "nobody = alice\n").context("write Samba's user map")?;
     let config = state.join("smb.conf");
@@ -36,41 +32,22 @@ pub(crate) fn serve(lab: &Lab) -> Result<Service> {
     add_user(&config)?;
 
     let mut smbd = lab.at(End::Net, "smbd");
-    smbd.args([
-        "--foreground",
-        "--no-process-group",
-        "--debug-stdout",
-        "--debuglevel=2",
-    ])
-    .arg("--configfile")
-    .arg(&config);
+    smbd.args(["--foreground", "--no-process-group", "--debug-stdout", "--debuglevel=2"])
+        .arg("--configfile")
+        .arg(&config);
     let smbd = Service::start("smbd", &mut smbd)?;
-    smbd.wait_for("sign of readiness", START_LIMIT, |line| {
-        line.text().contains("waiting for connections")
-    })?;
+    smbd.wait_for("sign of readiness", START_LIMIT, |line| line.text().contains("waiting for connections"))?;
     Ok(smbd)
 }
 
 /// Copies a file onto the share from the lab's private host; returns smbclient's report.
 pub(crate) fn put(lab: &Lab) -> Result<String> {
-    fs::write(lab.folder().join("customers.csv"), "id,name\n1,Ada\n")
-        .context("write the file to copy")?;
+    fs::write(lab.folder().join("customers.csv"), "id,name\n1,Ada\n").context("write the file to copy")?;
     // smbclient would read the machine's own configuration otherwise.
     let mut smbclient = lab.at(End::Host, "smbclient");
-    smbclient.args([
-        &format!("//{SERVER}/share"),
-        "-s",
-        "/dev/null",
-        "-U",
-        LOGIN,
-        "-c",
-        "put customers.csv",
-    ]);
-    let output = smbclient
-        .current_dir(lab.folder())
-        .stdin(Stdio::null())
-        .output()
-        .context("start smbclient")?;
+    smbclient.args([&format!("//{SERVER}/share"), "-s", "/dev/null", "-U", LOGIN, "-c", "put customers.csv"]);
+    let output =
+        smbclient.current_dir(lab.folder()).stdin(Stdio::null()).output().context("start smbclient")?;
     let said = String::from_utf8_lossy(&output.stdout) + String::from_utf8_lossy(&output.stderr);
     if !output.status.success() {
         bail!("smbclient could not copy the file: {}", said.trim());
@@ -93,10 +70,7 @@ fn add_user(config: &Path) -> Result<()> {
     }
     let output = child.wait_with_output().context("wait for smbpasswd")?;
     if !output.status.success() {
-        bail!(
-            "smbpasswd failed: {}",
-            String::from_utf8_lossy(&output.stderr).trim()
-        );
+        bail!("smbpasswd failed: {}", String::from_utf8_lossy(&output.stderr).trim());
     }
     Ok(())
 }

@@ -6,11 +6,7 @@ const LABEL_WIDTH: usize = 9;
 
 /// Says `text` under a label; further lines are indented below the first.
 pub(crate) fn say(label: &str, text: &str) {
-    let (bold, plain) = if stderr().is_terminal() {
-        ("\x1b[1m", "\x1b[0m")
-    } else {
-        ("", "")
-    };
+    let (bold, plain) = if stderr().is_terminal() { ("\x1b[1m", "\x1b[0m") } else { ("", "") };
     let mut label = format!("{bold}{label:<LABEL_WIDTH$}{plain}");
     for line in text.lines() {
         eprintln!("{label} {line}");

@@ -40,11 +40,7 @@ impl Service {
     /// Starts it. Its own group keeps a terminal's Ctrl-C away from it, and keeps us alive
     /// when it signals its group at exit, as smbd does.
     pub(crate) fn start(name: &'static str, command: &mut Command) -> Result<Self> {
-        command
-            .process_group(0)
-            .stdin(Stdio::null())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped());
+        command.process_group(0).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
         let mut child = command.spawn().with_context(|| format!("start {name}"))?;
         let (sender, lines) = channel();
         if let Some(out) = child.stdout.take() {
@@ -54,12 +50,7 @@ impl Service {
             forward(err, Line::Err, sender);
         }
         let group = Pid::from_child(&child);
-        Ok(Self {
-            name,
-            child,
-            group,
-            lines,
-        })
+        Ok(Self { name, child, group, lines })
     }
 
     /// Waits for the first line that `wanted` takes.
@@ -98,22 +89,11 @@ impl Service {
     pub(crate) fn interrupt(mut self) -> Result<Vec<Line>> {
         rustix::process::kill_process(self.group, Signal::INT)
             .with_context(|| format!("stop {}", self.name))?;
-        match self
-            .wait()
-            .with_context(|| format!("wait for {}", self.name))?
-        {
-            None => bail!(
-                "{} did not stop within {} s",
-                self.name,
-                STOP_LIMIT.as_secs()
-            ),
+        match self.wait().with_context(|| format!("wait for {}", self.name))? {
+            None => bail!("{} did not stop within {} s", self.name, STOP_LIMIT.as_secs()),
             Some(status) if status.success() => Ok(self.lines.iter().collect()),
             Some(status) => {
-                let last: Vec<_> = self
-                    .lines
-                    .iter()
-                    .map(|line| line.text().to_owned())
-                    .collect();
+                let last: Vec<_> = self.lines.iter().map(|line| line.text().to_owned()).collect();
                 bail!("{} ended with {status}: {}", self.name, last.join("\n"))
             }
         }

@@ -33,18 +33,8 @@ pub(crate) fn main(args: &Args) -> Result<()> {
 pub(crate) fn toolchain() -> Result<()> {
     let toolchain = toolchain::ensure()?;
     let llvm = linker::ensure(&toolchain)?;
-    let recorded = if recipe::record(&toolchain)? {
-        ", recorded in target/bpf-toolchain.json"
-    } else {
-        ""
-    };
-    say(
-        "setup",
-        &format!(
-            "{toolchain}; bpf-linker {} with LLVM {llvm}{recorded}",
-            linker::VERSION
-        ),
-    );
+    let recorded = if recipe::record(&toolchain)? { ", recorded in target/bpf-toolchain.json" } else { "" };
+    say("setup", &format!("{toolchain}; bpf-linker {} with LLVM {llvm}{recorded}", linker::VERSION));
     Ok(())
 }
 

@@ -51,17 +51,12 @@ pub(crate) fn main(args: &Args) -> Result<()> {
 
 fn cargo_test(skips: &Path) -> Result<()> {
     let mut cargo = process::cargo();
-    cargo
-        .args(["test", "--workspace", "--no-fail-fast"])
-        .env("SMBWATCH_SKIPS", skips);
+    cargo.args(["test", "--workspace", "--no-fail-fast"]).env("SMBWATCH_SKIPS", skips);
     if !root::is_root() {
         if process::which("sudo").is_some() {
             cargo.env(process::runner_variable()?, "sudo -E");
         } else {
-            say(
-                "test",
-                "not root, and no sudo: tests that need root will be skipped",
-            );
+            say("test", "not root, and no sudo: tests that need root will be skipped");
         }
     }
     process::run(&mut cargo)
@@ -69,10 +64,7 @@ fn cargo_test(skips: &Path) -> Result<()> {
 
 /// Lists the skipped tests, one `name<TAB>reason` per line, and counts them.
 fn report(skipped: &str) -> usize {
-    let lines: BTreeSet<_> = skipped
-        .lines()
-        .filter(|line| !line.trim().is_empty())
-        .collect();
+    let lines: BTreeSet<_> = skipped.lines().filter(|line| !line.trim().is_empty()).collect();
     say("test", &format!("skipped: {}", lines.len()));
     for line in &lines {
         let (name, reason) = line.split_once('\t').unwrap_or((line, "no reason given"));

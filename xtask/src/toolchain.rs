@@ -10,11 +10,8 @@ use crate::say::{more, say};
 use crate::{apt, linker, process, workspace};
 
 /// The BPF target that fits the byte order of this machine.
-pub(crate) const TARGET: &str = if cfg!(target_endian = "big") {
-    "bpfeb-unknown-none"
-} else {
-    "bpfel-unknown-none"
-};
+pub(crate) const TARGET: &str =
+    if cfg!(target_endian = "big") { "bpfeb-unknown-none" } else { "bpfel-unknown-none" };
 
 /// A compiler that has, or can build, `core` for BPF.
 pub(crate) struct Toolchain {
@@ -41,10 +38,7 @@ impl fmt::Display for Toolchain {
         let Self { release, .. } = self;
         match self.core {
             Core::Packaged => write!(f, "BPF core: prebuilt, from the system's rustc {release}"),
-            Core::BuildStd => write!(
-                f,
-                "BPF core: rustup's rustc {release} builds it from rust-src"
-            ),
+            Core::BuildStd => write!(f, "BPF core: rustup's rustc {release} builds it from rust-src"),
         }
     }
 }
@@ -63,15 +57,10 @@ pub(crate) fn ensure() -> Result<Toolchain> {
             "setup",
             &format!("nightly could compile for BPF, but LLVM {llvm}, which it needs, is not here"),
         ),
-        None => say(
-            "setup",
-            "no Rust here can compile for BPF: rustup's stable has no `core` for it",
-        ),
+        None => say("setup", "no Rust here can compile for BPF: rustup's stable has no `core` for it"),
     }
     match (install(), nightly) {
-        (Ok(()), _) => {
-            packaged().context("the packages were installed, but /usr/bin/rustc has no BPF core")
-        }
+        (Ok(()), _) => packaged().context("the packages were installed, but /usr/bin/rustc has no BPF core"),
         (Err(error), Some(nightly)) => {
             more(&format!("{error:#}; goes on with nightly"));
             Ok(nightly)
@@ -91,10 +80,7 @@ fn packaged() -> Option<Toolchain> {
         return None;
     }
     let sysroot = process::output(process::command(rustc).args(["--print", "sysroot"])).ok()?;
-    let library = Path::new(sysroot.trim())
-        .join("lib/rustlib")
-        .join(TARGET)
-        .join("lib");
+    let library = Path::new(sysroot.trim()).join("lib/rustlib").join(TARGET).join("lib");
     let core = fs::read_dir(library).ok()?.flatten().any(|entry| {
         let name = entry.file_name();
         let name = name.to_string_lossy();
@@ -109,16 +95,10 @@ fn packaged() -> Option<Toolchain> {
 /// Nightly by its own binaries, not the proxies, so that no `RUSTUP_TOOLCHAIN` can redirect them.
 fn nightly() -> Option<Toolchain> {
     let mut which = process::command("rustup");
-    which
-        .args(["which", "--toolchain", "nightly", "rustc"])
-        .env("RUSTUP_AUTO_INSTALL", "0");
+    which.args(["which", "--toolchain", "nightly", "rustc"]).env("RUSTUP_AUTO_INSTALL", "0");
     let rustc = PathBuf::from(process::output(&mut which).ok()?.trim());
     let bin = rustc.parent()?;
-    if !bin
-        .parent()?
-        .join("lib/rustlib/src/rust/library/core")
-        .is_dir()
-    {
+    if !bin.parent()?.join("lib/rustlib/src/rust/library/core").is_dir() {
         return None;
     }
     inspect(Core::BuildStd, bin.join("cargo"), rustc)
@@ -126,34 +106,21 @@ fn nightly() -> Option<Toolchain> {
 
 fn inspect(core: Core, cargo: PathBuf, rustc: PathBuf) -> Option<Toolchain> {
     let about = process::output(process::command(&rustc).arg("-vV")).ok()?;
-    let field = |name: &str| {
-        about
-            .lines()
-            .find_map(|line| line.strip_prefix(name))
-            .map(str::trim)
-    };
+    let field = |name: &str| about.lines().find_map(|line| line.strip_prefix(name)).map(str::trim);
     let release = field("release:")?.to_owned();
     let (llvm, _) = workspace::version(field("LLVM version:")?)?;
     if workspace::version(&release)? < workspace::minimum_rust() {
         return None;
     }
-    Some(Toolchain {
-        core,
-        cargo,
-        rustc,
-        release,
-        llvm,
-    })
+    Some(Toolchain { core, cargo, rustc, release, llvm })
 }
 
 /// The packages of one Debian compiler: rustc, cargo and `core` for BPF, of one version.
 type Family = [&'static str; 3];
 
 /// Debian 12 and 13 carry a newer compiler beside their own one, under names of its own.
-const FAMILIES: [Family; 2] = [
-    ["rustc-web", "cargo-web", "libstd-rust-web-dev-bpf"],
-    ["rustc", "cargo", "libstd-rust-dev-bpf"],
-];
+const FAMILIES: [Family; 2] =
+    [["rustc-web", "cargo-web", "libstd-rust-web-dev-bpf"], ["rustc", "cargo", "libstd-rust-dev-bpf"]];
 
 fn install() -> Result<()> {
     apt::update()?;
@@ -166,9 +133,7 @@ fn install() -> Result<()> {
         let Some(version) = workspace::version(&candidate.version) else {
             continue;
         };
-        if version >= workspace::minimum_rust()
-            && best.as_ref().is_none_or(|(held, ..)| version > *held)
-        {
+        if version >= workspace::minimum_rust() && best.as_ref().is_none_or(|(held, ..)| version > *held) {
             best = Some((version, family, candidate));
         }
     }

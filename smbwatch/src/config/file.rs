@@ -75,10 +75,9 @@ impl<'de> Deserialize<'de> for Prefix {
 pub fn parse_prefix(text: &str) -> Result<IpNet, String> {
     let prefix = match text.parse::<IpNet>() {
         Ok(prefix) => prefix,
-        Err(_) => text
-            .parse::<std::net::IpAddr>()
-            .map(IpNet::from)
-            .map_err(|_| format!("`{text}` is no address range; write one like `10.0.0.0/8` or `fc00::/7`"))?,
+        Err(_) => text.parse::<std::net::IpAddr>().map(IpNet::from).map_err(|_| {
+            format!("`{text}` is no address range; write one like `10.0.0.0/8` or `fc00::/7`")
+        })?,
     };
     if prefix.trunc() == prefix {
         Ok(prefix)

@@ -147,7 +147,10 @@ fn start(stat: &Stat) -> Option<Timestamp> {
 
 fn clock(id: libc::clockid_t) -> Option<u64> {
     let time = nix::time::clock_gettime(id.into()).ok()?;
-    u64::try_from(time.tv_sec()).ok()?.checked_mul(1_000_000_000)?.checked_add(u64::try_from(time.tv_nsec()).ok()?)
+    u64::try_from(time.tv_sec())
+        .ok()?
+        .checked_mul(1_000_000_000)?
+        .checked_add(u64::try_from(time.tv_nsec()).ok()?)
 }
 
 #[cfg(test)]
@@ -165,7 +168,10 @@ mod tests {
         let executable = std::env::current_exe().expect("an executable");
         assert_eq!(process.executable.as_deref(), executable.to_str());
         assert_eq!(process.arguments.first().map(String::as_str), std::env::args().next().as_deref());
-        assert_eq!(process.ancestors.first().map(|parent| parent.pid), Some(std::os::unix::process::parent_id()));
+        assert_eq!(
+            process.ancestors.first().map(|parent| parent.pid),
+            Some(std::os::unix::process::parent_id())
+        );
     }
 
     #[test]

@@ -48,7 +48,8 @@ mod tests {
 
     #[test]
     fn odd_lines_are_passed_over() {
-        let names = parse("root:x:0:0:root:/root:/bin/sh\n\n+::::::\ntoor:x:0:0\nalice:x:1000\nbob:x:many:\n");
+        let names =
+            parse("root:x:0:0:root:/root:/bin/sh\n\n+::::::\ntoor:x:0:0\nalice:x:1000\nbob:x:many:\n");
         let mut names: Vec<_> = names.into_iter().collect();
         names.sort();
         assert_eq!(names, [(0, "root".to_owned()), (1000, "alice".to_owned())]);

@@ -72,7 +72,9 @@ fn attach_all(
     for (name, way) in hooks {
         let options = match how {
             Attached::Tcx => TcAttachOptions::TcxOrder(LinkOrder::first()),
-            Attached::Clsact => TcAttachOptions::Netlink(NlOptions { priority: PRIORITY, ..NlOptions::default() }),
+            Attached::Clsact => {
+                TcAttachOptions::Netlink(NlOptions { priority: PRIORITY, ..NlOptions::default() })
+            }
         };
         match super::classifier(bpf, name)?.attach_with_options(&interface.name, way, options) {
             Ok(link) => made.push((name, link)),
@@ -101,7 +103,8 @@ fn describe_tcx(error: &anyhow::Error) -> String {
     match error.downcast_ref::<ProgramError>() {
         Some(error) if super::is_unsupported(error) => {
             let release = nix::sys::utsname::uname();
-            let release = release.map_or_else(|_| "?".into(), |name| name.release().to_string_lossy().into_owned());
+            let release =
+                release.map_or_else(|_| "?".into(), |name| name.release().to_string_lossy().into_owned());
             format!("TCX needs Linux 6.6 or later (this is {release})")
         }
         _ => format!("TCX failed: {}", causes(error)),

@@ -98,7 +98,8 @@ pub(super) fn refused(error: anyhow::Error, run_dir: &Path) -> Error {
     if denied && !nix::unistd::geteuid().is_root() {
         return Error::Permission;
     }
-    let Some(ProgramError::LoadError { io_error, verifier_log }) = error.downcast_ref::<ProgramError>() else {
+    let Some(ProgramError::LoadError { io_error, verifier_log }) = error.downcast_ref::<ProgramError>()
+    else {
         return if denied { Error::Permission } else { Error::Bpf(error) };
     };
     if is_denied(io_error) {

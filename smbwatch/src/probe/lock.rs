@@ -39,7 +39,8 @@ impl Lock {
         let path = run_dir.join("lock");
         let io = |error| Error::Io { path: path.clone(), error };
         fs::create_dir_all(run_dir).map_err(io)?;
-        let file = OpenOptions::new().read(true).write(true).create(true).truncate(false).open(&path).map_err(io)?;
+        let file =
+            OpenOptions::new().read(true).write(true).create(true).truncate(false).open(&path).map_err(io)?;
         match Flock::lock(file, FlockArg::LockExclusiveNonblock) {
             Ok(mut file) => {
                 file.set_len(0).and_then(|()| write!(file, "{}", std::process::id())).map_err(io)?;

@@ -20,7 +20,8 @@ pub(super) fn attach(bpf: &mut Ebpf, run_dir: &Path) -> Result<(), Error> {
         let program = bpf
             .program_mut(name)
             .ok_or_else(|| failed(anyhow::anyhow!("no program `{name}` in the object")))?;
-        let program: &mut CgroupSockAddr = program.try_into().map_err(|error: aya::programs::ProgramError| failed(error.into()))?;
+        let program: &mut CgroupSockAddr =
+            program.try_into().map_err(|error: aya::programs::ProgramError| failed(error.into()))?;
         program.load().map_err(|error| refused(error.into(), run_dir))?;
         // Links always allow further programs; the flags that say so are refused for them.
         program.attach(&cgroup, CgroupAttachMode::Single).map_err(|error| failed(error.into()))?;

@@ -1,8 +1,8 @@
 //! From a configuration to the settings and tables of the programs.
 
 use aya::Ebpf;
-use aya::maps::lpm_trie::{Key, LpmTrie};
 use aya::maps::MapData;
+use aya::maps::lpm_trie::{Key, LpmTrie};
 use ipnet::IpNet;
 use smbwatch_ebpf::rule::{Destination, PUBLIC};
 use smbwatch_ebpf::settings::{MAX_LAN, MAX_PORTS, Range, Settings};
@@ -34,8 +34,9 @@ pub(super) fn settings(config: &Config) -> Settings {
         ports,
         port_count: u32::try_from(config.ports.len().min(MAX_PORTS)).unwrap_or(0),
         any_port: config.any_port.into(),
-        any_source6: (config.own_addresses || config.sources.iter().any(|prefix| matches!(prefix, IpNet::V6(_))))
-            .into(),
+        any_source6: (config.own_addresses
+            || config.sources.iter().any(|prefix| matches!(prefix, IpNet::V6(_))))
+        .into(),
         embedded_ipv4: config.embedded_ipv4.into(),
         coarse_clock: super::error::kernel_is_at_least(COARSE_CLOCK_SINCE).into(),
     }
@@ -44,8 +45,14 @@ pub(super) fn settings(config: &Config) -> Settings {
 /// Ranges of private hosts talking to each other: sources that are wholly reserved as destinations too.
 fn lan(config: &Config) -> Vec<IpNet> {
     let reserved = |prefix: &IpNet| {
-        let around = config.destinations.iter().any(|range| range.kind == Kind::Reserved && range.prefix.contains(prefix));
-        let hole = config.destinations.iter().any(|range| range.kind == Kind::Public && prefix.contains(&range.prefix));
+        let around = config
+            .destinations
+            .iter()
+            .any(|range| range.kind == Kind::Reserved && range.prefix.contains(prefix));
+        let hole = config
+            .destinations
+            .iter()
+            .any(|range| range.kind == Kind::Public && prefix.contains(&range.prefix));
         around && !hole
     };
     config.sources.iter().copied().filter(reserved).collect()

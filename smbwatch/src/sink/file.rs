@@ -41,7 +41,9 @@ impl Sink for File {
     fn reopen(&mut self) {
         match open(&self.path) {
             Ok(file) => self.file = file,
-            Err(error) => log::error!("open {} again: {error}; the old file stays in use", self.path.display()),
+            Err(error) => {
+                log::error!("open {} again: {error}; the old file stays in use", self.path.display())
+            }
         }
     }
 }
