@@ -51,7 +51,6 @@ static SETTINGS: Settings = Settings {
     any_port: 0,
     any_source6: 0,
     embedded_ipv4: 0,
-    coarse_clock: 0,
 };
 
 #[unsafe(no_mangle)]
@@ -79,12 +78,6 @@ pub(crate) fn take(index: u32) -> u64 {
         count(index, held.wrapping_neg());
     }
     held
-}
-
-/// Whether the kernel has `bpf_ktime_get_coarse_ns`.
-#[inline(always)]
-pub(crate) fn coarse_clock() -> bool {
-    setting(&raw const SETTINGS.coarse_clock) != 0
 }
 
 /// Reads one field of the settings; volatile, because its value is put in after compilation.

@@ -30,6 +30,17 @@ pub enum Way {
     Back,
 }
 
+impl Way {
+    /// Which of a packet's addresses is the peer's.
+    #[inline(always)]
+    const fn peer<A: Copy>(self, source: A, destination: A) -> A {
+        match self {
+            Self::Out => destination,
+            Self::Back => source,
+        }
+    }
+}
+
 /// A segment that passed the port clause, and the addresses it travels between.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Candidate {
@@ -57,10 +68,10 @@ pub enum Candidate {
     },
 }
 
-/// Parses `packet` as far as the port clause of `rule`, cheapest rejection first.
+/// Parses `packet` as far as the clauses of `rule` that need no look-up, cheapest rejection first.
 #[inline(always)]
 pub fn parse<P: PacketBytes, R: Rule>(link: Link, way: Way, packet: P, rule: &R) -> Result<Candidate, Skip> {
-    let Frame { ethertype, tags, payload } = match link {
+    let Frame { ethertype, payload } = match link {
         Link::Ethernet => ethernet::parse(packet)?,
         Link::None => ethernet::none(packet)?,
     };
@@ -68,15 +79,31 @@ pub fn parse<P: PacketBytes, R: Rule>(link: Link, way: Way, packet: P, rule: &R)
         ethernet::IPV4 => {
             let ip = ipv4::parse(payload)?;
             let clause = tcp::port_clause(ip.payload, way, rule)?;
+            let (source, destination) = (ip.source()?, ip.destination()?);
+            if rule.lan4(way.peer(source, destination)) {
+                return Err(Skip::Lan);
+            }
             let segment = tcp::parse(ip.payload, ip.payload_length(), clause)?;
-            Ok(Candidate::V4 { source: ip.source()?, destination: ip.destination()?, segment, tags })
+            Ok(Candidate::V4 { source, destination, segment, tags: tags(link, packet) })
         }
         ethernet::IPV6 if rule.any_source6() => {
             let ip = ipv6::parse(payload)?;
             let clause = tcp::port_clause(ip.payload, way, rule)?;
+            let (source, destination) = (ip.source()?, ip.destination()?);
+            if rule.lan6(way.peer(source, destination)) {
+                return Err(Skip::Lan);
+            }
             let segment = tcp::parse(ip.payload, ip.payload_length(), clause)?;
-            Ok(Candidate::V6 { source: ip.source()?, destination: ip.destination()?, segment, tags })
+            Ok(Candidate::V6 { source, destination, segment, tags: tags(link, packet) })
         }
         _ => Err(Skip::NotIp),
+    }
+}
+
+#[inline(always)]
+fn tags<P: PacketBytes>(link: Link, packet: P) -> Tags {
+    match link {
+        Link::Ethernet => ethernet::tags(packet),
+        Link::None => Tags::default(),
     }
 }

@@ -1,51 +1,56 @@
 //! The classifiers: they follow what leaves, and let every packet pass.
 
 use aya_ebpf::bindings::TC_ACT_UNSPEC;
-use aya_ebpf::helpers::bpf_ktime_get_ns;
 use aya_ebpf::macros::classifier;
 use aya_ebpf::maps::LruHashMap;
 use aya_ebpf::programs::TcContext;
 use aya_log_ebpf::debug;
+use smbwatch_ebpf::decide::begins_message;
 use smbwatch_ebpf::event;
 use smbwatch_ebpf::flow::{self, Flow, Seen};
 use smbwatch_ebpf::packet::PacketBytes;
 use smbwatch_ebpf::parse::ethernet::Tags;
 use smbwatch_ebpf::parse::tcp::{Clause, Segment};
-use smbwatch_ebpf::parse::{Candidate, Link, Way, parse, smb};
-use smbwatch_ebpf::rule::{Rule, judge4, judge6};
+use smbwatch_ebpf::parse::{Candidate, Link, Way, parse};
+use smbwatch_ebpf::rule::{judge4, judge6};
 use smbwatch_ebpf::settings::counter;
 use smbwatch_ebpf::skip::Skip;
 
 use crate::maps::{FLOWS4, FLOWS6, FlowKey, Kernel, count, note_content_flow};
 use crate::report::{Sighting, report};
-use crate::skb::{Skb, coarse_now};
+use crate::skb::{Skb, now};
 
 /// Packets that leave by an Ethernet interface.
 #[classifier]
+#[inline(always)]
 pub(crate) fn smbwatch_egress(context: TcContext) -> i32 {
     watch(&context, Link::Ethernet, Way::Out)
 }
 
 /// Packets that leave by an interface without a link header.
 #[classifier]
+#[inline(always)]
 pub(crate) fn smbwatch_egress_l3(context: TcContext) -> i32 {
     watch(&context, Link::None, Way::Out)
 }
 
 /// Answers that come in by an Ethernet interface.
 #[classifier]
+#[inline(always)]
 pub(crate) fn smbwatch_reply(context: TcContext) -> i32 {
     watch(&context, Link::Ethernet, Way::Back)
 }
 
 /// Answers that come in by an interface without a link header.
 #[classifier]
+#[inline(always)]
 pub(crate) fn smbwatch_reply_l3(context: TcContext) -> i32 {
     watch(&context, Link::None, Way::Back)
 }
 
 /// Does nothing: what benchmarks measure the others against.
 #[classifier]
+#[inline(always)]
 pub(crate) fn smbwatch_empty(_context: TcContext) -> i32 {
     TC_ACT_UNSPEC
 }
@@ -78,18 +83,14 @@ fn judge<P: PacketBytes>(skb: &Skb<'_>, link: Link, way: Way, packet: P) -> Resu
         Candidate::V4 { source, destination, segment, tags } => {
             let judge = || judge4(&Kernel, source, destination);
             match way {
-                Way::Out if Kernel.lan4(destination) => Err(Skip::Lan),
-                Way::Out => follow(&FLOWS4, skb, source, destination, &segment, tags, judge),
-                Way::Back if Kernel.lan4(source) => Err(Skip::Lan),
+                Way::Out => follow(&FLOWS4, skb, packet, source, destination, &segment, tags, judge),
                 Way::Back => answer(&FLOWS4, skb, destination, source, &segment),
             }
         }
         Candidate::V6 { source, destination, segment, tags } => {
             let judge = || judge6(&Kernel, source, destination);
             match way {
-                Way::Out if Kernel.lan6(destination) => Err(Skip::Lan),
-                Way::Out => follow(&FLOWS6, skb, source, destination, &segment, tags, judge),
-                Way::Back if Kernel.lan6(source) => Err(Skip::Lan),
+                Way::Out => follow(&FLOWS6, skb, packet, source, destination, &segment, tags, judge),
                 Way::Back => answer(&FLOWS6, skb, destination, source, &segment),
             }
         }
@@ -98,9 +99,10 @@ fn judge<P: PacketBytes>(skb: &Skb<'_>, link: Link, way: Way, packet: P) -> Resu
 
 /// Adds a packet to its flow, or opens one if the rule's address clauses say so.
 #[inline(always)]
-fn follow<A: Address>(
+fn follow<A: Address, P: PacketBytes>(
     flows: &LruHashMap<FlowKey<A>, Flow>,
     skb: &Skb<'_>,
+    packet: P,
     source: A,
     destination: A,
     segment: &Segment,
@@ -116,14 +118,16 @@ fn follow<A: Address>(
     };
     let Some(flow) = flows.get_ptr_mut(&key) else {
         return match segment.clause {
-            Clause::Port | Clause::Content => judge().and_then(|()| open(flows, skb, &key, segment, tags)),
+            Clause::Port | Clause::Content => {
+                judge().and_then(|()| open(flows, skb, packet, &key, segment, tags))
+            }
             Clause::KnownFlow => Err(Skip::OtherPort),
         };
     };
     // SAFETY: a map value, valid until the program ends.
     let flow = unsafe { &mut *flow };
-    let smb = flow.marks & flow::SMB == 0 && begins_message(skb, segment)?;
-    match flow.send(&seen(skb, segment, smb, coarse_now())) {
+    let smb = flow.marks & flow::SMB == 0 && begins_message(packet, segment)?;
+    match flow.send(&seen(skb, segment, smb), now) {
         None => {}
         Some(cause) => report(skb, &Sighting::new(skb, &key, tags), flow, cause),
     }
@@ -131,9 +135,10 @@ fn follow<A: Address>(
 }
 
 #[inline(always)]
-fn open<A: Address>(
+fn open<A: Address, P: PacketBytes>(
     flows: &LruHashMap<FlowKey<A>, Flow>,
     skb: &Skb<'_>,
+    packet: P,
     key: &FlowKey<A>,
     segment: &Segment,
     tags: Tags,
@@ -143,10 +148,8 @@ fn open<A: Address>(
         note_content_flow();
         marks = flow::CONTENT;
     }
-    // SAFETY: a helper without arguments.
-    let now = unsafe { bpf_ktime_get_ns() };
-    let (flow, cause) =
-        Flow::open(&seen(skb, segment, begins_message(skb, segment)?, now), marks, skb.cookie());
+    let seen = seen(skb, segment, begins_message(packet, segment)?);
+    let (flow, cause) = Flow::open(&seen, marks, skb.cookie(), now());
     report(skb, &Sighting::new(skb, key, tags), &flow, cause);
     flows.insert(key, &flow, 0).map_err(|_| Skip::FlowTable)
 }
@@ -170,9 +173,7 @@ fn answer<A: Address>(
     if let Some(flow) = flows.get_ptr_mut(&key) {
         // SAFETY: a map value, valid until the program ends.
         let flow = unsafe { &mut *flow };
-        // SAFETY: a helper without arguments.
-        let now = unsafe { bpf_ktime_get_ns() };
-        if let Some(cause) = flow.reply(&seen(skb, segment, false, now)) {
+        if let Some(cause) = flow.reply(&seen(skb, segment, false), now()) {
             report(skb, &Sighting::new(skb, &key, Tags::default()), flow, cause);
         }
     }
@@ -180,18 +181,9 @@ fn answer<A: Address>(
 }
 
 #[inline(always)]
-fn begins_message(skb: &Skb<'_>, segment: &Segment) -> Result<bool, Skip> {
-    if i64::from(segment.payload_length) < smb::MAGIC {
-        return Ok(false);
-    }
-    skb.last_bytes(segment.rest).map(smb::begins_message).ok_or(Skip::Truncated)
-}
-
-#[inline(always)]
-fn seen(skb: &Skb<'_>, segment: &Segment, smb: bool, now: u64) -> Seen {
+fn seen(skb: &Skb<'_>, segment: &Segment, smb: bool) -> Seen {
     let (packets, bytes) = skb.on_the_wire(segment.rest);
     Seen {
-        now,
         packets,
         bytes,
         sequence: segment.sequence,

@@ -1,6 +1,6 @@
 //! From a changed flow to a record in the ring.
 
-use aya_ebpf::helpers::{bpf_get_socket_uid, bpf_ktime_get_ns, bpf_skb_cgroup_id};
+use aya_ebpf::helpers::{bpf_get_socket_uid, bpf_skb_cgroup_id};
 use smbwatch_ebpf::event::{self, FlowEvent};
 use smbwatch_ebpf::flow::{Cause, Flow};
 use smbwatch_ebpf::owner::Owner;
@@ -10,7 +10,7 @@ use smbwatch_ebpf::wire::{Be16, Be32, Be64};
 
 use crate::maps::{EVENTS, FlowKey, OWNERS, count, take};
 use crate::programs::Address;
-use crate::skb::Skb;
+use crate::skb::{Skb, now};
 
 /// Where a flow was seen, and between whom.
 pub(crate) struct Sighting {
@@ -54,8 +54,7 @@ pub(crate) fn report(skb: &Skb<'_>, sighting: &Sighting, flow: &Flow, cause: Cau
     let cookie = flow.cookie;
     let owner = OWNERS.get_ptr(cookie);
     // SAFETY: helpers on a valid context.
-    let (time, cgroup, socket_uid) =
-        unsafe { (bpf_ktime_get_ns(), bpf_skb_cgroup_id(skb.as_ptr()), bpf_get_socket_uid(skb.as_ptr())) };
+    let (cgroup, socket_uid) = unsafe { (bpf_skb_cgroup_id(skb.as_ptr()), bpf_get_socket_uid(skb.as_ptr())) };
     let event = record.write(FlowEvent {
         kind: event::FLOW,
         cause: cause as u8,
@@ -72,7 +71,7 @@ pub(crate) fn report(skb: &Skb<'_>, sighting: &Sighting, flow: &Flow, cause: Cau
         interface: Be32::new(sighting.interface),
         initial_sequence: Be32::new(flow.initial_sequence),
         socket_uid: Be32::new(socket_uid),
-        time: Be64::new(time),
+        time: Be64::new(now()),
         first_seen: Be64::new(flow.first_seen),
         answered: Be64::new(flow.answered),
         packets: Be64::new(flow.packets),

@@ -47,8 +47,6 @@ pub struct Settings {
     pub any_source6: u32,
     /// Not 0: IPv4-mapped and NAT64 destinations are judged by the IPv4 address inside.
     pub embedded_ipv4: u32,
-    /// Not 0: the kernel has `bpf_ktime_get_coarse_ns` (Linux 5.11).
-    pub coarse_clock: u32,
 }
 
 impl Settings {
@@ -58,8 +56,7 @@ impl Settings {
     /// The global as the program reads it, in the byte order of this machine.
     pub fn to_bytes(&self) -> impl Iterator<Item = u8> + '_ {
         let ranges = self.lan4.iter().chain(&self.lan6).flat_map(|range| [range.mask, range.network]);
-        let switches =
-            [self.port_count, self.any_port, self.any_source6, self.embedded_ipv4, self.coarse_clock];
+        let switches = [self.port_count, self.any_port, self.any_source6, self.embedded_ipv4];
         ranges
             .flat_map(u32::to_ne_bytes)
             .chain(self.ports.iter().flat_map(|port| port.to_ne_bytes()))
@@ -67,7 +64,7 @@ impl Settings {
     }
 }
 
-const _: () = assert!(Settings::SIZE == MAX_LAN * 16 + MAX_PORTS * 2 + 5 * 4);
+const _: () = assert!(Settings::SIZE == MAX_LAN * 16 + MAX_PORTS * 2 + 4 * 4);
 
 /// Counters of one CPU, by index into the map `COUNTERS`; the skip reasons follow, see [`crate::skip`].
 pub mod counter {

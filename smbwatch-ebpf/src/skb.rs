@@ -3,13 +3,9 @@
 use core::arch::asm;
 
 use aya_ebpf::bindings::__sk_buff;
-use aya_ebpf::helpers::{
-    bpf_get_socket_cookie, bpf_ktime_get_coarse_ns, bpf_ktime_get_ns, bpf_skb_load_bytes,
-};
+use aya_ebpf::helpers::{bpf_get_socket_cookie, bpf_ktime_get_ns, bpf_skb_load_bytes};
 use aya_ebpf::programs::TcContext;
 use smbwatch_ebpf::packet::PacketBytes;
-
-use crate::maps::coarse_clock;
 
 /// Fields of `__sk_buff` that a classifier reads.
 pub(crate) struct Skb<'a> {
@@ -61,18 +57,6 @@ impl<'a> Skb<'a> {
         (packets, length + (packets - 1) * (length - payload))
     }
 
-    /// The first eight of the last `rest` bytes, directly if they are linear.
-    #[inline(always)]
-    pub(crate) fn last_bytes(&self, rest: i64) -> Option<u64> {
-        let offset = i64::from(self.length()) - rest;
-        #[expect(
-            clippy::cast_possible_truncation,
-            clippy::cast_sign_loss,
-            reason = "an offset into a packet"
-        )]
-        load(self.context, offset as u32).map(u64::from_be_bytes)
-    }
-
     /// Cookie of the socket that sends the packet, or 0.
     #[inline(always)]
     pub(crate) fn cookie(&self) -> u64 {
@@ -90,12 +74,8 @@ impl<'a> Skb<'a> {
     #[inline(always)]
     pub(crate) fn direct(&self) -> Direct<'a> {
         let skb = self.raw();
-        Direct {
-            context: self.context,
-            at: opaque(skb.data as usize),
-            end: opaque(skb.data_end as usize),
-            left: i64::from(skb.len),
-        }
+        let start = opaque(skb.data as usize);
+        Direct { context: self.context, start, at: start, end: opaque(skb.data_end as usize) }
     }
 
     /// Reads by helper calls, wherever the bytes lie.
@@ -109,9 +89,9 @@ impl<'a> Skb<'a> {
 #[derive(Clone, Copy)]
 pub(crate) struct Direct<'a> {
     context: &'a TcContext,
+    start: usize,
     at: usize,
     end: usize,
-    left: i64,
 }
 
 impl Direct<'_> {
@@ -148,28 +128,24 @@ impl PacketBytes for Direct<'_> {
     fn deep_u64(self) -> Option<u64> {
         match self.read(0) {
             Some(raw) => Some(u64::from_be(raw)),
-            None => {
-                // SAFETY: as in `Skb::raw`.
-                let length = unsafe { (*self.context.skb.skb).len };
-                let offset = i64::from(length) - self.left;
-                #[expect(
-                    clippy::cast_possible_truncation,
-                    clippy::cast_sign_loss,
-                    reason = "an offset into a packet"
-                )]
-                load(self.context, offset as u32).map(u64::from_be_bytes)
+            None =>
+            {
+                #[expect(clippy::cast_possible_truncation, reason = "an offset into a packet")]
+                load(self.context, (self.at - self.start) as u32).map(u64::from_be_bytes)
             }
         }
     }
 
     #[inline(always)]
     fn advance(self, count: usize) -> Self {
-        Self { at: self.at + count, left: self.left - count as i64, ..self }
+        Self { at: self.at + count, ..self }
     }
 
     #[inline(always)]
     fn remaining(self) -> i64 {
-        self.left
+        // SAFETY: as in `Skb::raw`.
+        let length = unsafe { (*self.context.skb.skb).len };
+        i64::from(length) - (self.at - self.start) as i64
     }
 }
 
@@ -222,11 +198,11 @@ impl PacketBytes for Copied<'_> {
     }
 }
 
-/// Time since boot in nanoseconds, to the tick: a third of the cost of the exact clock.
+/// CLOCK_MONOTONIC in nanoseconds.
 #[inline(always)]
-pub(crate) fn coarse_now() -> u64 {
-    // SAFETY: helpers without arguments; the verifier drops the branch that this kernel does not have.
-    unsafe { if coarse_clock() { bpf_ktime_get_coarse_ns() } else { bpf_ktime_get_ns() } }
+pub(crate) fn now() -> u64 {
+    // SAFETY: a helper without arguments.
+    unsafe { bpf_ktime_get_ns() }
 }
 
 /// Hides where a pointer came from. The compiler takes `data` for a number below 2^32 and drops bounds

@@ -31,28 +31,38 @@ pub struct Tags {
 pub struct Frame<P> {
     /// What `payload` is.
     pub ethertype: u16,
-    /// The inline tags that were passed.
-    pub tags: Tags,
     /// The network header and all that follows.
     pub payload: P,
 }
 
-/// Reads an Ethernet header and its tags.
+/// Passes an Ethernet header and its tags.
 #[inline(always)]
 pub fn parse<P: PacketBytes>(packet: P) -> Result<Frame<P>, Skip> {
     let mut ethertype = packet.u16(ETHERTYPE).ok_or(Skip::Truncated)?;
     let mut payload = packet.advance(HEADER);
-    let mut tags = Tags::default();
     if is_tag(ethertype) {
-        (tags.outer, ethertype, payload) = tag(payload)?;
+        (ethertype, payload) = pass_tag(payload)?;
         if is_tag(ethertype) {
-            (tags.inner, ethertype, payload) = tag(payload)?;
+            (ethertype, payload) = pass_tag(payload)?;
             if is_tag(ethertype) {
                 return Err(Skip::TooManyTags);
             }
         }
     }
-    Ok(Frame { ethertype, tags, payload })
+    Ok(Frame { ethertype, payload })
+}
+
+/// Reads the tags of a frame that [`parse`] has passed.
+#[inline(always)]
+pub fn tags<P: PacketBytes>(packet: P) -> Tags {
+    let mut tags = Tags::default();
+    if packet.u16(ETHERTYPE).is_some_and(is_tag) {
+        tags.outer = identifier(packet, HEADER);
+        if packet.u16(HEADER + 2).is_some_and(is_tag) {
+            tags.inner = identifier(packet, HEADER + TAG);
+        }
+    }
+    tags
 }
 
 /// Reads a packet that begins with its IP header, whose version says which.
@@ -63,7 +73,7 @@ pub fn none<P: PacketBytes>(packet: P) -> Result<Frame<P>, Skip> {
         6 => IPV6,
         _ => return Err(Skip::NotIp),
     };
-    Ok(Frame { ethertype, tags: Tags::default(), payload: packet })
+    Ok(Frame { ethertype, payload: packet })
 }
 
 #[inline(always)]
@@ -72,8 +82,12 @@ fn is_tag(ethertype: u16) -> bool {
 }
 
 #[inline(always)]
-fn tag<P: PacketBytes>(packet: P) -> Result<(u16, u16, P), Skip> {
-    let control = packet.u16(0).ok_or(Skip::Truncated)?;
+fn pass_tag<P: PacketBytes>(packet: P) -> Result<(u16, P), Skip> {
     let ethertype = packet.u16(2).ok_or(Skip::Truncated)?;
-    Ok((control & 0x0fff, ethertype, packet.advance(TAG)))
+    Ok((ethertype, packet.advance(TAG)))
+}
+
+#[inline(always)]
+fn identifier<P: PacketBytes>(packet: P, offset: usize) -> u16 {
+    packet.u16(offset).unwrap_or(0) & 0x0fff
 }

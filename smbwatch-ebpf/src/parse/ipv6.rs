@@ -38,7 +38,7 @@ pub fn parse<P: PacketBytes>(header: P) -> Result<Ipv6<P>, Skip> {
     let mut passed = 0;
     while next != tcp::PROTOCOL {
         if passed == MAX_EXTENSIONS {
-            return Err(Skip::TooManyExtensions);
+            return Err(if is_extension(next) { Skip::TooManyExtensions } else { Skip::NotTcp });
         }
         passed += 1;
         (next, payload) = extension(next, payload)?;
@@ -49,6 +49,14 @@ pub fn parse<P: PacketBytes>(header: P) -> Result<Ipv6<P>, Skip> {
     Ok(Ipv6 { header, payload })
 }
 
+#[inline(always)]
+const fn is_extension(kind: u8) -> bool {
+    matches!(
+        kind,
+        HOP_BY_HOP | ROUTING | FRAGMENT | AUTHENTICATION | DESTINATION_OPTIONS | MOBILITY | HIP | SHIM6
+    )
+}
+
 /// Reads one extension header of the kind `kind`: what follows it, and where.
 #[inline(always)]
 fn extension<P: PacketBytes>(kind: u8, header: P) -> Result<(u8, P), Skip> {
@@ -57,7 +65,9 @@ fn extension<P: PacketBytes>(kind: u8, header: P) -> Result<(u8, P), Skip> {
         FRAGMENT => {
             let offset = header.u16(2).ok_or(Skip::Truncated)? & 0xfff8;
             if offset != 0 {
-                return Err(Skip::LaterFragment);
+                let next = header.u8(0).ok_or(Skip::Truncated)?;
+                let may_be_tcp = next == tcp::PROTOCOL || is_extension(next);
+                return Err(if may_be_tcp { Skip::LaterFragment } else { Skip::NotTcp });
             }
             8
         }

@@ -53,7 +53,7 @@ pub enum Clause {
     Port,
     /// A payload that begins an SMB message, to a port that is not watched.
     Content,
-    /// A FIN or RST on a port that is not watched: of interest only if its flow is known.
+    /// A port that is not watched, and no payload that tells: of interest only if its flow is known.
     KnownFlow,
 }
 
@@ -108,7 +108,11 @@ pub fn parse<P: PacketBytes>(header: P, announced: Option<i64>, clause: Clause) 
         return Ok(Segment {
             source_port,
             destination_port,
-            sequence: header.u32(SEQUENCE).unwrap_or(0),
+            sequence: match header.u32(SEQUENCE) {
+                Some(sequence) => sequence,
+                None if header.remaining() < SEQUENCE as i64 + 4 => 0,
+                None => return Err(Skip::Truncated),
+            },
             acknowledgement: 0,
             flags: 0,
             partial: true,
@@ -123,6 +127,9 @@ pub fn parse<P: PacketBytes>(header: P, announced: Option<i64>, clause: Clause) 
     if let Some(announced) = announced {
         length = length.min(announced - (header.remaining() - payload.remaining()));
     }
+    // What looked like a message may be padding, which no peer reads.
+    let clause =
+        if length < smb::MAGIC && matches!(clause, Clause::Content) { Clause::KnownFlow } else { clause };
     Ok(Segment {
         source_port,
         destination_port,

@@ -10,9 +10,6 @@ use smbwatch_ebpf::settings::{MAX_LAN, MAX_PORTS, Range, Settings};
 use crate::config::Config;
 use crate::ranges::Kind;
 
-/// The first Linux with `bpf_ktime_get_coarse_ns`.
-const COARSE_CLOCK_SINCE: (u8, u8) = (5, 11);
-
 /// The read-only data of the programs.
 pub(super) fn settings(config: &Config) -> Settings {
     let mut ports = [0; MAX_PORTS];
@@ -38,7 +35,6 @@ pub(super) fn settings(config: &Config) -> Settings {
             || config.sources.iter().any(|prefix| matches!(prefix, IpNet::V6(_))))
         .into(),
         embedded_ipv4: config.embedded_ipv4.into(),
-        coarse_clock: super::error::kernel_is_at_least(COARSE_CLOCK_SINCE).into(),
     }
 }
 
