@@ -1,0 +1,8 @@
+//! What the tests share: labs, agents and peers.
+#![allow(dead_code, unreachable_pub, reason = "each test file uses a part of this")]
+
+pub mod skip;
+pub mod lab;
+pub mod peer;
+pub mod agent;
+pub mod ecs;
