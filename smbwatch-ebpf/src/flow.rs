@@ -20,8 +20,11 @@ pub const REFUSED: u16 = 1 << 6;
 pub const UNANSWERED: u16 = 1 << 7;
 /// The flow was recognised by its payload, on a port that is not watched.
 pub const CONTENT: u16 = 1 << 8;
-/// The peer has sent a FIN that is not acknowledged yet; never leaves the kernel.
-const PEER_CLOSING: u16 = 1 << 15;
+
+/// The client has acknowledged something.
+const ACKNOWLEDGES: u16 = 1 << 0;
+/// The peer has sent a FIN that is not acknowledged yet.
+const PEER_CLOSING: u16 = 1 << 1;
 
 /// Why a record of a flow was made.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -103,7 +106,7 @@ pub struct Flow {
     peer_end: u32,
     /// [`ESTABLISHED`], [`SMB`] and the rest.
     pub marks: u16,
-    acknowledges: u16,
+    progress: u16,
     padding: u32,
 }
 
@@ -170,8 +173,8 @@ impl Flow {
         }
         if seen.flags & FIN != 0 {
             self.peer_end = seen.sequence.wrapping_add(seen.payload_length).wrapping_add(1);
-            if self.acknowledges == 0 || is_after(self.peer_end, self.acknowledged) {
-                self.marks |= PEER_CLOSING;
+            if self.progress & ACKNOWLEDGES == 0 || is_after(self.peer_end, self.acknowledged) {
+                self.progress |= PEER_CLOSING;
             }
         }
         None
@@ -208,7 +211,8 @@ impl Flow {
         self.bytes += u64::from(seen.bytes);
         let first = seen.sequence.wrapping_add(u32::from(seen.flags & SYN != 0));
         let end = first.wrapping_add(seen.payload_length);
-        if is_after(end, self.next_sequence) {
+        // A FIN takes a number too, and an RST may carry any: only payload tells what was sent.
+        if seen.payload_length != 0 && is_after(end, self.next_sequence) {
             self.sent += u64::from(end.wrapping_sub(self.next_sequence));
             self.next_sequence = end;
         }
@@ -219,17 +223,17 @@ impl Flow {
 
     #[inline(always)]
     fn acknowledge(&mut self, acknowledgement: u32) {
-        if self.acknowledges == 0 {
-            self.acknowledges = 1;
+        if self.progress & ACKNOWLEDGES == 0 {
+            self.progress |= ACKNOWLEDGES;
             self.acknowledged = acknowledgement;
         } else if is_after(acknowledgement, self.acknowledged) {
             self.received += u64::from(acknowledgement.wrapping_sub(self.acknowledged));
             self.acknowledged = acknowledgement;
         }
-        if self.marks & PEER_CLOSING != 0 && acknowledgement == self.peer_end {
+        if self.progress & PEER_CLOSING != 0 && acknowledgement == self.peer_end {
             // The peer's FIN takes a sequence number, but is no byte.
             self.received = self.received.saturating_sub(1);
-            self.marks &= !PEER_CLOSING;
+            self.progress &= !PEER_CLOSING;
         }
     }
 }

@@ -83,5 +83,6 @@ pub mod counter {
     /// The first skip reason.
     pub const SKIPS: u32 = 5;
     /// How many counters there are.
+    #[expect(clippy::cast_possible_truncation, reason = "a handful of reasons")]
     pub const COUNT: u32 = SKIPS + Skip::COUNTED.len() as u32;
 }

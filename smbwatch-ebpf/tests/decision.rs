@@ -163,7 +163,8 @@ fn kinds(outcome: &Result<Match, Skip>) -> Vec<String> {
             ("two tags", matched.vlans[1] != 0),
         ]
         .into_iter()
-        .filter_map(|(name, holds)| holds.then(|| name.to_owned()))
+        .filter(|(_, holds)| *holds)
+        .map(|(name, _)| name.to_owned())
         .collect(),
     }
 }

@@ -16,7 +16,7 @@ pub const RST: u8 = 0x04;
 /// The acknowledgement number holds.
 pub const ACK: u8 = 0x10;
 
-const HEADER: i64 = 20;
+const HEADER: usize = 20;
 const DESTINATION_PORT: usize = 2;
 const SEQUENCE: usize = 4;
 const ACKNOWLEDGEMENT: usize = 8;
@@ -67,7 +67,7 @@ pub fn port_clause<P: PacketBytes, R: Rule>(header: P, way: Way, rule: &R) -> Re
         }
         Way::Back => {
             let port = header.u16(0).ok_or(Skip::Truncated)?;
-            let flags = header.u16(OFFSET_AND_FLAGS).ok_or(Skip::OtherPort)?.to_be_bytes()[1];
+            let flags = offset_and_flags(header)?.to_be_bytes()[1];
             if flags & (SYN | FIN | RST) != 0 && (rule.watches(port) || rule.content_flows()) {
                 Ok(Clause::KnownFlow)
             } else {
@@ -84,9 +84,7 @@ fn by_content<P: PacketBytes, R: Rule>(header: P, rule: &R) -> Result<Clause, Sk
     if !rule.any_port() {
         return Err(Skip::OtherPort);
     }
-    let Some(offset_and_flags) = header.u16(OFFSET_AND_FLAGS) else {
-        return Err(if header.remaining() < HEADER { Skip::OtherPort } else { Skip::Truncated });
-    };
+    let offset_and_flags = offset_and_flags(header)?;
     let payload = header.advance(header_length(offset_and_flags));
     if payload.remaining() >= smb::MAGIC && smb::begins_message(payload.deep_u64().ok_or(Skip::Truncated)?) {
         return Ok(Clause::Content);
@@ -97,6 +95,15 @@ fn by_content<P: PacketBytes, R: Rule>(header: P, rule: &R) -> Result<Clause, Sk
     Err(Skip::OtherPort)
 }
 
+/// The word that holds both; a segment that is too short for it has nothing to tell.
+#[inline(always)]
+fn offset_and_flags<P: PacketBytes>(header: P) -> Result<u16, Skip> {
+    match header.u16(OFFSET_AND_FLAGS) {
+        Some(word) => Ok(word),
+        None => Err(if header.remaining() < HEADER as i64 { Skip::OtherPort } else { Skip::Truncated }),
+    }
+}
+
 /// Reads the header at `header`; the IP header announces `announced` bytes, or nothing.
 #[inline(always)]
 pub fn parse<P: PacketBytes>(header: P, announced: Option<i64>, clause: Clause) -> Result<Segment, Skip> {
@@ -104,7 +111,7 @@ pub fn parse<P: PacketBytes>(header: P, announced: Option<i64>, clause: Clause) 
     let [source_high, source_low, destination_high, destination_low] = ports.to_be_bytes();
     let source_port = u16::from_be_bytes([source_high, source_low]);
     let destination_port = u16::from_be_bytes([destination_high, destination_low]);
-    if header.remaining() < HEADER {
+    if header.remaining() < HEADER as i64 {
         return Ok(Segment {
             source_port,
             destination_port,
@@ -147,5 +154,5 @@ pub fn parse<P: PacketBytes>(header: P, announced: Option<i64>, clause: Clause) 
 #[inline(always)]
 fn header_length(offset_and_flags: u16) -> usize {
     let length = usize::from(offset_and_flags >> 12) * 4;
-    if length < HEADER as usize { HEADER as usize } else { length }
+    if length < HEADER { HEADER } else { length }
 }

@@ -59,7 +59,8 @@ pub struct Lists {
     pub destinations: Vec<(Prefix, Option<Destination>)>,
     /// IPv4-mapped and NAT64 destinations are judged by the IPv4 address inside.
     pub embedded_ipv4: bool,
-    lan: Vec<Prefix>,
+    /// The sources that are told apart as destinations without a look-up.
+    pub lan: Vec<Prefix>,
 }
 
 impl Lists {
@@ -82,7 +83,7 @@ impl Lists {
     }
 
     /// Whether a destination is told to be private without a look-up.
-    pub fn lan(&self, address: IpAddr) -> bool {
+    pub fn is_lan(&self, address: IpAddr) -> bool {
         self.lan.iter().any(|prefix| prefix.contains(address))
     }
 
@@ -135,11 +136,11 @@ impl Rule for Lists {
     }
 
     fn lan4(&self, address: u32) -> bool {
-        self.lan(v4(address))
+        self.is_lan(v4(address))
     }
 
     fn lan6(&self, address: [u32; 4]) -> bool {
-        self.lan(v6(address))
+        self.is_lan(v6(address))
     }
 
     fn any_source6(&self) -> bool {

@@ -65,11 +65,17 @@ struct Ip {
 pub fn judge(link: Link, packet: &[u8], rule: &Lists) -> Result<Match, Skip> {
     let (vlans, ip) = ip(link, packet, rule)?;
     let matched = segment(&ip, vlans)?;
-    if matched.by_content_only(rule) && !(rule.any_port && matched.smb) {
+    let watched = rule.ports.contains(&matched.destination_port);
+    // Padding passes for payload until the LAN has been told apart. Neither is ours.
+    let seems_smb = rule.any_port && begins_smb(payload(&ip.tcp, None));
+    if !watched && !seems_smb {
         return Err(Skip::OtherPort);
     }
-    if rule.lan(ip.destination) {
+    if rule.is_lan(ip.destination) {
         return Err(Skip::Lan);
+    }
+    if !watched && !matched.smb {
+        return Err(Skip::OtherPort);
     }
     if !rule.source(ip.source) {
         return Err(Skip::Source);
@@ -81,7 +87,7 @@ pub fn judge(link: Link, packet: &[u8], rule: &Lists) -> Result<Match, Skip> {
     match judged {
         Some(Destination::Reserved) => Err(Skip::Reserved),
         Some(Destination::Exception) => Err(Skip::Exception),
-        None => Ok(Match { by_content: matched.by_content_only(rule), ..matched }),
+        None => Ok(Match { by_content: !watched, ..matched }),
     }
 }
 
@@ -117,10 +123,6 @@ impl Match {
             partial: segment.partial,
             vlans: [tags.outer, tags.inner],
         }
-    }
-
-    fn by_content_only(&self, rule: &Lists) -> bool {
-        !rule.ports.contains(&self.destination_port)
     }
 }
 
@@ -230,7 +232,7 @@ fn segment(ip: &Ip, vlans: [u16; 2]) -> Result<Match, Skip> {
         return Err(Skip::Truncated);
     }
     let partial = tcp.len() < 20;
-    let payload = if partial { &[] } else { payload(tcp, ip.announced) };
+    let payload = payload(tcp, ip.announced);
     let word = |at: usize| number(tcp, at, 4).map_or(0, |word| u32::try_from(word).expect("four bytes"));
     Ok(Match {
         source: ip.source,
@@ -241,7 +243,7 @@ fn segment(ip: &Ip, vlans: [u16; 2]) -> Result<Match, Skip> {
         acknowledgement: if partial { 0 } else { word(8) },
         flags: if partial { 0 } else { tcp[13] },
         payload_length: payload.len(),
-        smb: matches!(payload, [0, _, _, _, 0xfc..=0xff, b'S', b'M', b'B', ..]),
+        smb: begins_smb(payload),
         by_content: false,
         partial,
         vlans,
@@ -255,9 +257,16 @@ fn words([a, b, c, d]: [u32; 4]) -> IpAddr {
 
 /// What lies between the end of a TCP header and the end of its segment.
 fn payload(tcp: &[u8], announced: Option<usize>) -> &[u8] {
+    if tcp.len() < 20 {
+        return &[];
+    }
     let header = (usize::from(tcp[12] >> 4) * 4).max(20);
     let end = announced.unwrap_or(tcp.len()).min(tcp.len());
     tcp.get(header..end).unwrap_or(&[])
+}
+
+fn begins_smb(payload: &[u8]) -> bool {
+    matches!(payload, [0, _, _, _, 0xfc..=0xff, b'S', b'M', b'B', ..])
 }
 
 fn inside(address: IpAddr) -> Option<IpAddr> {
