@@ -59,11 +59,11 @@ fn walk(schema: &Schema, path: &str, value: &Value, complaints: &mut Vec<String>
     let Some(field) = schema.fields.get(path) else {
         return complaints.push(format!("{path} is no field of ECS"));
     };
-    let values = match value {
-        Value::Array(values) if field.array => values.as_slice(),
-        Value::Array(_) => return complaints.push(format!("{path} is an array")),
-        _ if field.array => return complaints.push(format!("{path} is no array")),
-        _ => std::slice::from_ref(value),
+    let values = match (value.as_array(), field.array) {
+        (Some(values), true) => values.as_slice(),
+        (None, false) => std::slice::from_ref(value),
+        (Some(_), false) => return complaints.push(format!("{path} is an array")),
+        (None, true) => return complaints.push(format!("{path} is no array")),
     };
     for value in values {
         if !fits(&field.r#type, value) {

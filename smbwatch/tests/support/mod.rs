@@ -4,5 +4,6 @@
 pub mod skip;
 pub mod lab;
 pub mod peer;
+pub mod packet_socket;
 pub mod agent;
 pub mod ecs;
