@@ -65,6 +65,10 @@ pub fn run(config: Config, run_dir: &Path, format: Format) -> anyhow::Result<Sum
 }
 
 async fn watch(mut config: Config, run_dir: &Path, format: Format) -> anyhow::Result<Summary> {
+    // Before anything is attached, so that no signal ends the agent without its detaching and its account.
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    let mut terminate = signal(SignalKind::terminate())?;
+    let mut hangup = signal(SignalKind::hangup())?;
     let sinks: Vec<Running> =
         config.sinks.iter().map(|sink| sink::start(sink, format)).collect::<Result<_, _>>()?;
     let (connection, handle, _) = rtnetlink::new_connection().context("open rtnetlink")?;
@@ -91,9 +95,6 @@ async fn watch(mut config: Config, run_dir: &Path, format: Format) -> anyhow::Re
         tokio::spawn(forward_log(probe.log()?));
     }
 
-    let mut interrupt = signal(SignalKind::interrupt())?;
-    let mut terminate = signal(SignalKind::terminate())?;
-    let mut hangup = signal(SignalKind::hangup())?;
     loop {
         tokio::select! {
             guard = ring.readable_mut() => {
