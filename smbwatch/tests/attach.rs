@@ -1,0 +1,123 @@
+//! Programs come and go with the agent, and touch nothing that is not the agent's.
+
+mod support;
+
+use std::fs::{File, OpenOptions};
+use std::os::fd::AsRawFd as _;
+
+use aya::programs::{SchedClassifier, TcAttachType};
+use nix::sys::signal::Signal;
+use support::agent::{Agent, text};
+use support::lab::{End, Lab, SERVER};
+use support::peer::attempt;
+
+const CLSACT: &str = "[interfaces]\nback_end = \"clsact\"\n";
+
+#[test]
+fn a_clsact_filter_stands_next_to_others_and_is_replaced_after_a_kill() {
+    let Some(lab) = Lab::make("a_clsact_filter_stands_next_to_others_and_is_replaced_after_a_kill") else {
+        return;
+    };
+    lab.run(End::Host, "tc qdisc add dev eth0 clsact");
+    for way in ["egress", "ingress"] {
+        let filter = "protocol all prio 7 u32 match u32 0 0 flowid 1:7";
+        lab.run(End::Host, &format!("tc filter add dev eth0 {way} {filter}"));
+    }
+    let before = filters(&lab);
+
+    let killed = Agent::start_with(&lab, CLSACT, &[]);
+    assert_eq!(killed.said, ["[INFO ] attached to eth0 (clsact)"]);
+    assert_eq!(ours(&lab), [["smbwatch_egress"], ["smbwatch_reply"]]);
+    killed.stop_by(Signal::SIGKILL);
+    assert_eq!(ours(&lab), [["smbwatch_egress"], ["smbwatch_reply"]], "a filter outlives its maker");
+
+    let mut agent = Agent::start_with(&lab, CLSACT, &[]);
+    assert_eq!(ours(&lab), [["smbwatch_egress"], ["smbwatch_reply"]]);
+    let _client = attempt(&lab, SERVER, 445);
+    agent.wait_for_action(SERVER, 445, "connection-refused");
+    let ended = agent.stop_by(Signal::SIGTERM);
+    assert!(ended.status.success());
+    assert_eq!(ended.account().seen, 2, "a filter that was left behind would tell each again");
+    assert_eq!(filters(&lab), before);
+}
+
+#[test]
+fn tcx_links_end_with_the_agent() {
+    let Some(lab) = Lab::make("tcx_links_end_with_the_agent") else { return };
+    if !lab.inside(End::Host, || SchedClassifier::query_tcx("eth0", TcAttachType::Egress).is_ok()) {
+        return support::skip::skip("tcx_links_end_with_the_agent", "this kernel has no TCX");
+    }
+    for signal in [Signal::SIGTERM, Signal::SIGINT, Signal::SIGKILL] {
+        let agent = Agent::start(&lab);
+        assert_eq!(agent.said, ["[INFO ] attached to eth0 (tcx)"]);
+        assert_eq!(tcx(&lab), [["smbwatch_egress"], ["smbwatch_reply"]]);
+        let ended = agent.stop_by(signal);
+        assert_eq!(ended.status.success(), signal != Signal::SIGKILL, "after {signal}");
+        assert_eq!(tcx(&lab), [[""; 0]; 2], "after {signal}");
+        assert_eq!(filters(&lab), ["", ""], "after {signal}");
+    }
+}
+
+#[test]
+fn an_interface_without_link_header_is_watched() {
+    let Some(lab) = Lab::make("an_interface_without_link_header_is_watched") else { return };
+    let Some(_tun) = lab.inside(End::Host, || tun("tun0")) else {
+        return support::skip::skip("an_interface_without_link_header_is_watched", "this kernel has no tun");
+    };
+    lab.run(End::Host, "ip address add 10.30.0.5/24 dev tun0");
+    lab.run(End::Host, "ip link set tun0 up");
+    lab.run(End::Host, "ip route replace default dev tun0");
+    let mut agent = Agent::start(&lab);
+    agent.wait_until_said("attached to tun0 (");
+    let _client = attempt(&lab, SERVER, 445);
+    let alert = agent.wait_for_action(SERVER, 445, "connection-attempted");
+    assert_eq!(text(&alert, "source.ip"), "10.30.0.5");
+    assert_eq!(text(&alert, "observer.egress.interface.name"), "tun0");
+}
+
+/// Everything attached to clsact, egress and ingress, as `tc` lists it.
+fn filters(lab: &Lab) -> [String; 2] {
+    ["egress", "ingress"].map(|way| lab.run(End::Host, &format!("tc filter show dev eth0 {way}")))
+}
+
+/// The agent's filters among them, by name.
+fn ours(lab: &Lab) -> [Vec<String>; 2] {
+    filters(lab).map(|list| {
+        let names = list.split(" name ").skip(1).filter_map(|rest| rest.split_whitespace().next());
+        names.filter(|name| name.starts_with("smbwatch_")).map(str::to_owned).collect()
+    })
+}
+
+/// The TCX programs of eth0, egress and ingress, by name.
+fn tcx(lab: &Lab) -> [Vec<String>; 2] {
+    lab.inside(End::Host, || {
+        [TcAttachType::Egress, TcAttachType::Ingress].map(|way| {
+            let (_, programs) = SchedClassifier::query_tcx("eth0", way).expect("list the TCX programs");
+            programs.iter().map(|program| program.name_as_str().expect("a name").to_owned()).collect()
+        })
+    })
+}
+
+/// Makes a tun device, which lives as long as its file; none where the kernel cannot.
+fn tun(name: &str) -> Option<File> {
+    let file = OpenOptions::new().read(true).write(true).open("/dev/net/tun").ok()?;
+    // SAFETY: all fields of the structure may be zero.
+    let mut request: libc::ifreq = unsafe { std::mem::zeroed() };
+    for (to, from) in request.ifr_name.iter_mut().zip(name.bytes()) {
+        *to = from.cast_signed();
+    }
+    request.ifr_ifru.ifru_flags = i16::try_from(libc::IFF_TUN | libc::IFF_NO_PI).expect("flags");
+    // SAFETY: the request takes this structure, which outlives the call.
+    let made = unsafe { libc::ioctl(file.as_raw_fd(), libc::TUNSETIFF, &raw mut request) };
+    (made == 0).then_some(file)
+}
+
+#[test]
+fn a_signal_right_after_the_start_is_heard() {
+    let Some(lab) = Lab::make("a_signal_right_after_the_start_is_heard") else { return };
+    for _ in 0..5 {
+        let ended = Agent::start(&lab).stop_by(Signal::SIGTERM);
+        assert!(ended.status.success(), "{:?}", ended.status);
+        assert_eq!(ended.account().seen, 0);
+    }
+}
