@@ -102,6 +102,13 @@ impl Agent {
         }
     }
 
+    /// Waits for the next alert, but no longer than `limit`.
+    pub fn next_within(&mut self, limit: Duration) -> Option<Value> {
+        let line = self.out.recv_timeout(limit).ok()?;
+        self.documents.push(document(&line));
+        self.documents.last().cloned()
+    }
+
     /// Waits for an alert of a connection to `destination` with this action.
     pub fn wait_for_action(&mut self, destination: &str, port: u16, action: &str) -> Value {
         self.wait_for(&format!("{action} to {destination} port {port}"), |document| {
