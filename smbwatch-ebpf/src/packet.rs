@@ -15,6 +15,11 @@ pub trait PacketBytes: Copy {
     fn advance(self, count: usize) -> Self;
     /// How many bytes the packet has from here on; negative past its end.
     fn remaining(self) -> i64;
+    /// The same place, less than 2^15 bytes from the packet's first, by however many ways it was reached:
+    /// the verifier then follows one of them instead of each.
+    fn settle(self) -> Self {
+        self
+    }
 }
 
 /// A packet that lies in one slice.

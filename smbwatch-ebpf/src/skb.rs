@@ -7,6 +7,9 @@ use aya_ebpf::helpers::{bpf_get_socket_cookie, bpf_ktime_get_ns, bpf_skb_load_by
 use aya_ebpf::programs::TcContext;
 use smbwatch_ebpf::packet::PacketBytes;
 
+/// No chain of headers is longer, and an offset within it is one that the verifier takes.
+const MAX_OFFSET: usize = (1 << 15) - 1;
+
 /// Fields of `__sk_buff` that a classifier reads.
 pub(crate) struct Skb<'a> {
     context: &'a TcContext,
@@ -142,6 +145,11 @@ impl PacketBytes for Direct<'_> {
     }
 
     #[inline(always)]
+    fn settle(self) -> Self {
+        Self { at: self.start + opaque((self.at - self.start) & MAX_OFFSET), ..self }
+    }
+
+    #[inline(always)]
     fn remaining(self) -> i64 {
         // SAFETY: as in `Skb::raw`.
         let length = unsafe { (*self.context.skb.skb).len };
@@ -190,6 +198,12 @@ impl PacketBytes for Copied<'_> {
     fn advance(self, count: usize) -> Self {
         #[expect(clippy::cast_possible_truncation, reason = "offsets into headers")]
         Self { offset: self.offset + count as u32, ..self }
+    }
+
+    #[inline(always)]
+    fn settle(self) -> Self {
+        #[expect(clippy::cast_possible_truncation, reason = "offsets into headers")]
+        Self { offset: opaque(self.offset as usize & MAX_OFFSET) as u32, ..self }
     }
 
     #[inline(always)]

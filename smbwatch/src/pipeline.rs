@@ -82,7 +82,7 @@ async fn watch(mut config: Config, run_dir: &Path, format: Format) -> anyhow::Re
 
     let mut probe = Probe::load(&config, run_dir)?;
     if config.owners {
-        probe.attach_owners(run_dir)?;
+        probe.attach_owners()?;
     }
     let mut ring = readable(Ring::new(probe.ring()?))?;
     let mut stages = Stages::new(config, sinks);

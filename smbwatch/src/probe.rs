@@ -64,19 +64,15 @@ impl Probe {
             .map_max_entries("EVENTS", config.ring_bytes);
         let mut bpf = loader.load(OBJECT).map_err(|error| error::refused(error.into(), run_dir))?;
         tables::fill(&mut bpf, config).map_err(|error| error::refused(error, run_dir))?;
-        for name in CLASSIFIERS {
-            classifier(&mut bpf, name)
-                .and_then(|program| Ok(program.load()?))
-                .map_err(|error| error::refused(error, run_dir))?;
-        }
+        load_programs(&mut bpf, config.owners).map_err(|error| error::refused(error, run_dir))?;
         let counters = map(&mut bpf, "COUNTERS").map_err(|error| error::refused(error, run_dir))?;
         give_back_memory();
         Ok(Self { bpf, counters })
     }
 
     /// Hooks every `connect` of the host, to learn who opens sockets.
-    pub fn attach_owners(&mut self, run_dir: &Path) -> Result<(), Error> {
-        owners::attach(&mut self.bpf, run_dir)
+    pub fn attach_owners(&mut self) -> Result<(), Error> {
+        owners::attach(&mut self.bpf)
     }
 
     /// Watches what leaves by an interface, and the answers.
@@ -128,6 +124,29 @@ impl Probe {
             *value = sum(index)?;
         }
         Ok(counters)
+    }
+}
+
+/// Loads what every run needs, side by side: nearly all of the time goes into the kernel's verifier. The
+/// programs for interfaces without a link header follow when there is such an interface.
+fn load_programs(bpf: &mut Ebpf, owners: bool) -> anyhow::Result<()> {
+    let wanted = bpf.programs_mut().filter(|(name, _)| {
+        ["smbwatch_egress", "smbwatch_reply"].contains(name) || (owners && owners::HOOKS.contains(name))
+    });
+    std::thread::scope(|scope| {
+        let loading: Vec<_> = wanted.map(|(_, program)| scope.spawn(|| load(program))).collect();
+        loading.into_iter().try_for_each(|thread| match thread.join() {
+            Ok(loaded) => Ok(loaded?),
+            Err(_) => anyhow::bail!("a thread that loaded a program panicked"),
+        })
+    })
+}
+
+fn load(program: &mut Program) -> Result<(), ProgramError> {
+    match program {
+        Program::SchedClassifier(program) if program.fd().is_err() => program.load(),
+        Program::CgroupSockAddr(program) if program.fd().is_err() => program.load(),
+        _ => Ok(()),
     }
 }
 

@@ -48,6 +48,7 @@ pub fn parse<P: PacketBytes>(packet: P) -> Result<Frame<P>, Skip> {
                 return Err(Skip::TooManyTags);
             }
         }
+        payload = payload.settle();
     }
     Ok(Frame { ethertype, payload })
 }

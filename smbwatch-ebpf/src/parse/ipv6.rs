@@ -80,7 +80,7 @@ fn extension<P: PacketBytes>(kind: u8, header: P) -> Result<(u8, P), Skip> {
         _ => return Err(Skip::NotTcp),
     };
     let next = header.u8(0).ok_or(Skip::Truncated)?;
-    Ok((next, header.advance(length)))
+    Ok((next, header.advance(length).settle()))
 }
 
 impl<P: PacketBytes> Ipv6<P> {

@@ -107,6 +107,7 @@ fn offset_and_flags<P: PacketBytes>(header: P) -> Result<u16, Skip> {
 /// Reads the header at `header`; the IP header announces `announced` bytes, or nothing.
 #[inline(always)]
 pub fn parse<P: PacketBytes>(header: P, announced: Option<i64>, clause: Clause) -> Result<Segment, Skip> {
+    let header = header.settle();
     let ports = header.u32(0).ok_or(Skip::Truncated)?;
     let [source_high, source_low, destination_high, destination_low] = ports.to_be_bytes();
     let source_port = u16::from_be_bytes([source_high, source_low]);

@@ -1,18 +1,18 @@
 //! The connect hooks on the root cgroup.
 
 use std::fs::File;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use aya::Ebpf;
 use aya::programs::{CgroupAttachMode, CgroupSockAddr};
 use procfs::process::Process;
 
-use super::error::{Error, refused};
+use super::error::Error;
 
-const HOOKS: [&str; 2] = ["smbwatch_connect4", "smbwatch_connect6"];
+pub(super) const HOOKS: [&str; 2] = ["smbwatch_connect4", "smbwatch_connect6"];
 
 /// Loads both hooks and attaches them to the root of the cgroup2 hierarchy.
-pub(super) fn attach(bpf: &mut Ebpf, run_dir: &Path) -> Result<(), Error> {
+pub(super) fn attach(bpf: &mut Ebpf) -> Result<(), Error> {
     let path = root().ok_or(Error::NoCgroup2)?;
     let failed = |error: anyhow::Error| Error::Owners { cgroup: path.clone(), error };
     let cgroup = File::open(&path).map_err(|error| failed(error.into()))?;
@@ -22,7 +22,6 @@ pub(super) fn attach(bpf: &mut Ebpf, run_dir: &Path) -> Result<(), Error> {
             .ok_or_else(|| failed(anyhow::anyhow!("no program `{name}` in the object")))?;
         let program: &mut CgroupSockAddr =
             program.try_into().map_err(|error: aya::programs::ProgramError| failed(error.into()))?;
-        program.load().map_err(|error| refused(error.into(), run_dir))?;
         // Links always allow further programs; the flags that say so are refused for them.
         program.attach(&cgroup, CgroupAttachMode::Single).map_err(|error| failed(error.into()))?;
     }
