@@ -134,13 +134,14 @@ impl Flow {
         (flow, cause)
     }
 
-    /// Adds a packet of the client; tells what changed, if anything did. The time is asked for only where
-    /// a new connection begins: a clock costs more than all the rest.
+    /// Adds a packet of the client; tells what changed, if anything did. The cookie and the time are asked
+    /// for only where a new connection begins: they cost more than all the rest.
     #[inline(always)]
-    pub fn send(&mut self, seen: &Seen, now: impl FnOnce() -> u64) -> Option<Cause> {
+    pub fn send(&mut self, seen: &Seen, opened: impl FnOnce() -> (u64, u64)) -> Option<Cause> {
         if seen.flags & (SYN | ACK) == SYN {
             if seen.sequence != self.initial_sequence || self.marks & PARTIAL != 0 {
-                let (flow, cause) = Self::open(seen, self.marks & CONTENT, self.cookie, now());
+                let (cookie, now) = opened();
+                let (flow, cause) = Self::open(seen, self.marks & CONTENT, cookie, now);
                 *self = flow;
                 return Some(cause);
             }

@@ -10,7 +10,7 @@ use smbwatch_ebpf::event;
 use smbwatch_ebpf::flow::{self, Flow, Seen};
 use smbwatch_ebpf::packet::PacketBytes;
 use smbwatch_ebpf::parse::ethernet::Tags;
-use smbwatch_ebpf::parse::tcp::{Clause, Segment};
+use smbwatch_ebpf::parse::tcp::{self, Clause, Segment};
 use smbwatch_ebpf::parse::{Candidate, Link, Way, parse};
 use smbwatch_ebpf::rule::{judge4, judge6};
 use smbwatch_ebpf::settings::counter;
@@ -126,8 +126,10 @@ fn follow<A: Address, P: PacketBytes>(
     };
     // SAFETY: a map value, valid until the program ends.
     let flow = unsafe { &mut *flow };
-    let smb = flow.marks & flow::SMB == 0 && begins_message(packet, segment)?;
-    match flow.send(&seen(skb, segment, smb), now) {
+    // A SYN may begin a new connection, of which nothing is known yet.
+    let asked = flow.marks & flow::SMB == 0 || segment.flags & tcp::SYN != 0;
+    let smb = asked && begins_message(packet, segment)?;
+    match flow.send(&seen(skb, segment, smb), || (skb.cookie(), now())) {
         None => {}
         Some(cause) => report(skb, &Sighting::new(skb, &key, tags), flow, cause),
     }

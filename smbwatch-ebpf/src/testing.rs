@@ -1,6 +1,7 @@
 //! What tests compare the packet path with: packets of any shape, lists as a rule, and a slow oracle.
 
 pub mod build;
+pub mod fixtures;
 pub mod generate;
 pub mod lists;
 pub mod oracle;

@@ -1,13 +1,12 @@
 //! The whole decision, compared with the oracle: whole, cut off, partly linear, and by the million.
 
 use std::collections::HashMap;
-use std::net::{Ipv4Addr, Ipv6Addr};
 
 use smbwatch_ebpf::decide::decide;
 use smbwatch_ebpf::packet::Slice;
 use smbwatch_ebpf::parse::Link;
 use smbwatch_ebpf::skip::Skip;
-use smbwatch_ebpf::testing::build::{Extension, IPV4, IPV6, Ipv4, Ipv6, Tcp, ethernet, smb};
+use smbwatch_ebpf::testing::fixtures::matching;
 use smbwatch_ebpf::testing::generate::Generator;
 use smbwatch_ebpf::testing::lists::Lists;
 use smbwatch_ebpf::testing::oracle::{self, Match};
@@ -28,46 +27,10 @@ fn decided_partly(link: Link, packet: &[u8], linear: usize, rule: &Lists) -> Res
     }
 }
 
-/// Packets with every kind of header, all of which match under `strict`.
-fn matching() -> Vec<(Link, Vec<u8>)> {
-    let inside = Ipv4Addr::new(10, 1, 2, 3);
-    let outside = Ipv4Addr::new(8, 8, 8, 8);
-    let inside6 = Ipv6Addr::new(0xfd00, 0, 0, 0, 0, 0, 0, 1);
-    let outside6 = Ipv6Addr::new(0x2a00, 0, 0, 0, 0, 0, 0, 1);
-    let syn = Tcp { options: vec![1; 20], ..Tcp::syn(50000, 445) }.bytes();
-    let data = Tcp { options: vec![1; 12], ..Tcp::data(50000, 139, &smb(0xfe, 60)) }.bytes();
-    let other_port = Tcp::data(50000, 4450, &smb(0xff, 30)).bytes();
-    let v4 = |payload: &[u8]| Ipv4::new(inside, outside).wrap(payload);
-    let options = |payload: &[u8]| Ipv4 { options: vec![1; 24], ..Ipv4::new(inside, outside) }.wrap(payload);
-    let v6 = |payload: &[u8]| Ipv6::new(inside6, outside6).wrap(payload);
-    let chain = |payload: &[u8]| {
-        let extensions = vec![
-            Extension::eights(0, 0),
-            Extension::eights(60, 1),
-            Extension::eights(43, 2),
-            Extension::fragment(0, true),
-            Extension::authentication(4),
-            Extension::eights(135, 0),
-            Extension::eights(139, 1),
-            Extension::eights(140, 0),
-        ];
-        Ipv6 { extensions, ..Ipv6::new(inside6, outside6) }.wrap(payload)
-    };
-    let mut packets = Vec::new();
-    for segment in [syn, data, other_port] {
-        packets.push((Link::None, v4(&segment)));
-        packets.push((Link::None, chain(&segment)));
-        packets.push((Link::Ethernet, ethernet(&[], IPV4, &options(&segment))));
-        packets.push((Link::Ethernet, ethernet(&[(0x8100, 0x2007)], IPV6, &v6(&segment))));
-        packets.push((Link::Ethernet, ethernet(&[(0x88a8, 100), (0x8100, 0xf0ff)], IPV6, &chain(&segment))));
-    }
-    packets
-}
-
 #[test]
 fn every_fixture_matches_under_strict() {
     let rule = profiles::strict();
-    for (link, packet) in matching() {
+    for (link, packet) in matching(50000) {
         let expected = oracle::judge(link, &packet, &rule);
         assert!(expected.is_ok(), "{expected:?}: {link:?} {}", hex(&packet));
         assert_eq!(decided(link, &packet, &rule), expected, "{link:?} {}", hex(&packet));
@@ -77,7 +40,7 @@ fn every_fixture_matches_under_strict() {
 #[test]
 fn packets_cut_off_at_every_byte_are_judged_by_what_is_left() {
     for rule in [profiles::rule_105(), profiles::strict()] {
-        for (link, packet) in matching() {
+        for (link, packet) in matching(50000) {
             for length in 0..packet.len() {
                 let cut = &packet[..length];
                 let expected = oracle::judge(link, cut, &rule);
@@ -90,7 +53,7 @@ fn packets_cut_off_at_every_byte_are_judged_by_what_is_left() {
 #[test]
 fn it_does_not_matter_how_much_of_a_packet_is_linear() {
     let rule = profiles::strict();
-    for (link, packet) in matching() {
+    for (link, packet) in matching(50000) {
         for length in 0..=packet.len() {
             let cut = &packet[..length];
             let expected = oracle::judge(link, cut, &rule);

@@ -82,7 +82,7 @@ fn converse(random: &mut Rng, name: &str) {
         tell(flow.reply(&answer(SYN | ACK, server.isn, 0), 1));
     }
     let handshake = wire.seen(random, ACK, client.number(1), server.number(1), 0);
-    tell(flow.send(&handshake, || 2));
+    tell(flow.send(&handshake, || (0, 2)));
     let mut smb = false;
     for turn in 0..random.u32(1..40) {
         match random.u32(..12) {
@@ -93,7 +93,7 @@ fn converse(random: &mut Rng, name: &str) {
                 seen.smb = random.u32(..4) == 0;
                 smb |= seen.smb;
                 client.next += u64::from(length);
-                tell(flow.send(&seen, || 2));
+                tell(flow.send(&seen, || (0, 2)));
             }
             4 => {
                 // Any part of what was sent may be sent again.
@@ -102,7 +102,7 @@ fn converse(random: &mut Rng, name: &str) {
                 let length = u32::try_from(random.u64(from..=sent) - from).expect("less than 2^32");
                 let acknowledgement = server.number(server.acknowledged);
                 let seen = wire.seen(random, ACK, client.number(from), acknowledgement, length);
-                tell(flow.send(&seen, || 2));
+                tell(flow.send(&seen, || (0, 2)));
             }
             5..7 if !server.closed => server.next += random.u64(1..1_000_000),
             7 if !server.closed && turn > 5 => {
@@ -116,13 +116,13 @@ fn converse(random: &mut Rng, name: &str) {
                 let seen = wire.seen(random, FIN | ACK, sequence, server.number(server.acknowledged), 0);
                 client.next += 1;
                 client.closed = true;
-                tell(flow.send(&seen, || 2));
+                tell(flow.send(&seen, || (0, 2)));
             }
             _ => {
                 server.acknowledged = random.u64(server.acknowledged..=server.next);
                 let sequence = client.number(client.next);
                 let seen = wire.seen(random, ACK, sequence, server.number(server.acknowledged), 0);
-                tell(flow.send(&seen, || 2));
+                tell(flow.send(&seen, || (0, 2)));
             }
         }
         assert_eq!((flow.packets, flow.bytes), (wire.packets, wire.bytes), "{name}");
@@ -132,7 +132,7 @@ fn converse(random: &mut Rng, name: &str) {
         assert_eq!(flow.received, server.payload(server.acknowledged), "{name}: bytes received");
     }
     let reset = wire.seen(random, RST, client.number(client.next), 0, 0);
-    tell(flow.send(&reset, || 2));
+    tell(flow.send(&reset, || (0, 2)));
     assert_ne!(flow.marks & ENDED, 0, "{name}");
 }
 

@@ -77,7 +77,7 @@ fn check(name: &str, packets: Vec<(Packet, Option<Cause>)>, end: End) {
                 Some(cause)
             }
             (None, Answer(_)) => panic!("{name}: an answer to nothing"),
-            (Some(flow), Sent(seen)) => flow.send(&seen, || 2),
+            (Some(flow), Sent(seen)) => flow.send(&seen, || (7, 2)),
             (Some(flow), Answer(seen)) => flow.reply(&seen, 3),
         };
         assert_eq!(told, expected, "{name}, packet {number}");
@@ -329,9 +329,10 @@ fn ports_that_are_used_again() {
 fn what_a_new_connection_keeps_of_the_old_one() {
     let (mut flow, _) = Flow::open(&segment(ACK, 1, 1, 10), CONTENT, 7, 100);
     assert_eq!((flow.first_seen, flow.cookie, flow.marks), (100, 7, CONTENT | MIDSTREAM | ESTABLISHED));
-    let told = flow.send(&Seen { sequence: 9, ..segment(SYN, 0, 0, 0) }, || 200);
+    let told = flow.send(&Seen { sequence: 9, ..segment(SYN, 0, 0, 0) }, || (8, 200));
     assert_eq!(told, ATTEMPTED);
-    assert_eq!((flow.first_seen, flow.initial_sequence, flow.marks), (200, 9, CONTENT));
+    assert_eq!((flow.first_seen, flow.cookie, flow.marks), (200, 8, CONTENT));
+    assert_eq!((flow.initial_sequence, flow.packets, flow.sent), (9, 1, 0));
 }
 
 #[test]
