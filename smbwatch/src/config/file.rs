@@ -1,10 +1,11 @@
 //! The configuration as people write it, in TOML.
 #![expect(missing_docs, reason = "each field is what the key of its name says in config/smbwatch.toml")]
 
+use std::fmt;
 use std::path::PathBuf;
 
 use ipnet::IpNet;
-use serde::de::{Deserializer, Error};
+use serde::de::{Deserializer, Error, Visitor};
 use serde::{Deserialize, Serialize};
 
 use super::{BackEnd, Profile, SeverityMode};
@@ -65,9 +66,22 @@ pub struct Prefix(pub IpNet);
 
 impl<'de> Deserialize<'de> for Prefix {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let text = String::deserialize(deserializer)?;
-        let prefix = parse_prefix(&text).map_err(D::Error::custom)?;
-        Ok(Self(prefix))
+        // What the visitor refuses gets the place of this value, not that of the list around it.
+        deserializer.deserialize_str(PrefixVisitor)
+    }
+}
+
+struct PrefixVisitor;
+
+impl Visitor<'_> for PrefixVisitor {
+    type Value = Prefix;
+
+    fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str("an address range")
+    }
+
+    fn visit_str<E: Error>(self, text: &str) -> Result<Prefix, E> {
+        parse_prefix(text).map(Prefix).map_err(E::custom)
     }
 }
 
