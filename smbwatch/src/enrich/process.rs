@@ -101,16 +101,23 @@ fn command_line(entry: &ProcEntry) -> (Vec<String>, bool) {
     if !matches!(read, Ok(Ok(_))) {
         return (Vec::new(), false);
     }
-    let cut = bytes.len() as u64 == MAX_COMMAND_LINE;
-    let text = bytes.strip_suffix(&[0]).unwrap_or(&bytes);
-    if text.is_empty() {
-        return (Vec::new(), false);
-    }
-    let mut arguments: Vec<String> = text.split(|byte| *byte == 0).map(printable).collect();
+    let mut arguments = split(&bytes);
     redact(&mut arguments);
-    let cut = cut || arguments.len() > MAX_ARGUMENTS;
+    let cut = bytes.len() as u64 == MAX_COMMAND_LINE || arguments.len() > MAX_ARGUMENTS;
     arguments.truncate(MAX_ARGUMENTS);
     (arguments, cut)
+}
+
+/// Splits a command line. Samba's programs overwrite `%PASSWORD` with zeros, which look like at least two
+/// empty arguments in a row.
+fn split(command_line: &[u8]) -> Vec<String> {
+    let text = command_line.strip_suffix(&[0]).unwrap_or(command_line);
+    if text.is_empty() {
+        return Vec::new();
+    }
+    let arguments: Vec<&[u8]> = text.split(|byte| *byte == 0).collect();
+    let runs = arguments.chunk_by(|before, after| before.is_empty() && after.is_empty());
+    runs.filter(|run| run.len() == 1).flatten().map(|argument| printable(argument)).collect()
 }
 
 fn ancestors(stat: &Stat) -> Vec<Ancestor> {
@@ -172,6 +179,15 @@ mod tests {
             process.ancestors.first().map(|parent| parent.pid),
             Some(std::os::unix::process::parent_id())
         );
+    }
+
+    #[test]
+    fn passwords_that_were_overwritten_leave_no_empty_arguments() {
+        assert_eq!(split(b"smbclient\0-U\0alice\0\0\0\0-c\0ls\0"), ["smbclient", "-U", "alice", "-c", "ls"]);
+        assert_eq!(split(b"smbclient\0-U\0alice\0\0\0"), ["smbclient", "-U", "alice"]);
+        assert_eq!(split(b"printf\0\0x\0"), ["printf", "", "x"]);
+        assert_eq!(split(b"smbclient"), ["smbclient"]);
+        assert_eq!(split(b""), [""; 0]);
     }
 
     #[test]
