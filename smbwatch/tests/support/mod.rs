@@ -6,5 +6,6 @@ pub mod kernel;
 pub mod lab;
 pub mod peer;
 pub mod packet_socket;
+pub mod samba;
 pub mod agent;
 pub mod ecs;
