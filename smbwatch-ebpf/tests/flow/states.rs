@@ -124,10 +124,15 @@ fn connections_that_come_about() {
         vec![(syn(), ATTEMPTED), (message(1, 1, 80), SPOKE), (data(81, 1, 5), None)],
         (ESTABLISHED | SMB, 85, 0, 3),
     );
-    let fast_open = Sent(Seen { smb: true, ..segment(SYN, 0, 0, 90) });
+    let fast_open = || Sent(Seen { smb: true, ..segment(SYN, 0, 0, 90) });
     check(
-        "data in the SYN (TCP Fast Open), sent again because the peer ignored it",
-        vec![(fast_open, SPOKE), (ack(1, 1), GREETED), (message(1, 1, 90), None), (data(91, 1, 9), None)],
+        "data in the SYN (TCP Fast Open)",
+        vec![(fast_open(), SPOKE), (data(91, 1, 9), GREETED)],
+        (ESTABLISHED | SMB, 99, 0, 2),
+    );
+    check(
+        "data in the SYN, sent again because the peer ignored it",
+        vec![(fast_open(), SPOKE), (ack(1, 1), GREETED), (message(1, 1, 90), None), (data(91, 1, 9), None)],
         (ESTABLISHED | SMB, 99, 0, 4),
     );
     check(
@@ -164,6 +169,11 @@ fn connections_that_do_not_come_about() {
     check(
         "given up by the client",
         vec![(syn(), ATTEMPTED), (Sent(segment(RST, 1, 0, 0)), OVER)],
+        (ENDED | RESET, 0, 0, 2),
+    );
+    check(
+        "an answer that the client does not want",
+        vec![(syn(), ATTEMPTED), (Sent(segment(RST | ACK, 1, 1, 0)), OVER)],
         (ENDED | RESET, 0, 0, 2),
     );
 }
@@ -333,6 +343,12 @@ fn what_a_new_connection_keeps_of_the_old_one() {
     assert_eq!(told, ATTEMPTED);
     assert_eq!((flow.first_seen, flow.cookie, flow.marks), (200, 8, CONTENT));
     assert_eq!((flow.initial_sequence, flow.packets, flow.sent), (9, 1, 0));
+}
+
+#[test]
+fn data_in_a_syn_is_counted_at_once() {
+    let (flow, cause) = Flow::open(&Seen { smb: true, ..segment(SYN, 0, 0, 90) }, 0, 0, 1);
+    assert_eq!((cause, flow.sent, flow.initial_sequence), (Cause::Smb, 90, ISN));
 }
 
 #[test]
