@@ -30,9 +30,10 @@ impl Sink for File {
         }
         let before = self.file.metadata()?.len();
         self.file.write_all(&lines).inspect_err(|_| {
-            // Another writer's lines may follow ours; then our torn one has to stay.
+            // Another writer's lines may follow ours; then our torn one has to stay. Someone may also have
+            // emptied the file; then it must not be filled up with zeros.
             let after = self.file.metadata().map_or(before, |metadata| metadata.len());
-            if after.saturating_sub(before) < lines.len() as u64 {
+            if (before..before + lines.len() as u64).contains(&after) {
                 let _ = self.file.set_len(before);
             }
         })
