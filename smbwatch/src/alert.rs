@@ -244,3 +244,30 @@ fn ancestors(process: &Process) -> Vec<Parent> {
     };
     process.ancestors.iter().map(parent).collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::Value;
+
+    use super::*;
+
+    #[test]
+    fn community_ids_are_those_of_the_specification() {
+        let text = include_str!("../tests/data/community-id-vectors.json");
+        let all: Value = serde_json::from_str(text).expect("the vectors");
+        let vectors = all["vectors"].as_array().expect("a list");
+        let of_seed_0: Vec<&Value> = vectors.iter().filter(|vector| vector["seed"] == 0).collect();
+        assert!(of_seed_0.len() > 5);
+        for vector in of_seed_0 {
+            let end = |address: &str, port: &str| {
+                let port = vector[port].as_u64().and_then(|port| port.try_into().ok());
+                let address = vector[address].as_str().and_then(|address| address.parse().ok());
+                SocketAddr::new(address.expect("an address"), port.expect("a port"))
+            };
+            let (source, destination) = (end("src", "sport"), end("dst", "dport"));
+            assert_eq!(community_id(source, destination).as_deref(), vector["id"].as_str());
+            // Both ways of a connection have one identifier.
+            assert_eq!(community_id(destination, source), community_id(source, destination));
+        }
+    }
+}
