@@ -153,6 +153,7 @@ fn load(program: &mut Program) -> Result<(), ProgramError> {
 fn classifier<'a>(bpf: &'a mut Ebpf, name: &str) -> anyhow::Result<&'a mut SchedClassifier> {
     let program =
         bpf.program_mut(name).ok_or_else(|| anyhow::anyhow!("no program `{name}` in the object"))?;
+    load(program)?;
     Ok(program.try_into()?)
 }
 

@@ -1,0 +1,45 @@
+//! What watching costs, and how fast it is: `cargo xtask bench`.
+#![expect(clippy::print_stdout, reason = "the table is the result")]
+#![expect(unreachable_pub, reason = "modules of one program")]
+
+#[path = "../../tests/support/mod.rs"]
+mod support;
+
+mod figure;
+mod flood;
+mod footprint;
+mod latency;
+mod program;
+mod throughput;
+
+use support::lab::Lab;
+
+fn main() {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let json = arguments.iter().any(|argument| argument == "--json");
+    let only: Vec<&str> =
+        arguments.iter().map(String::as_str).filter(|argument| !argument.starts_with("--")).collect();
+    let parts: [(&str, fn() -> Option<Vec<figure::Figure>>); 5] = [
+        ("program", program::measure),
+        ("throughput", throughput::measure),
+        ("latency", latency::measure),
+        ("flood", flood::measure),
+        ("footprint", footprint::measure),
+    ];
+    let mut figures = Vec::new();
+    for (name, measure) in parts {
+        if only.is_empty() || only.contains(&name) {
+            eprintln!("measuring {name} …");
+            figures.extend(measure().unwrap_or_default());
+        }
+    }
+    if json {
+        println!("{:#}", figure::json(&figures));
+    } else {
+        print!("{}", figure::table(&figures));
+    }
+}
+
+fn lab(part: &str) -> Option<Lab> {
+    Lab::make(&format!("bench {part}"))
+}
