@@ -14,8 +14,8 @@ use smbwatch_ebpf::rule::{Rule, embedded_ipv4, judge_destination4, judge_destina
 use smbwatch_ebpf::settings::counter;
 use smbwatch_ebpf::wire::{Be16, Be32, Be64};
 
-use crate::maps::{EVENTS, Kernel, OWNERS, count};
-use crate::programs::Address;
+use crate::maps::{Counters, EVENTS, Kernel, OWNERS};
+use crate::sighting::record;
 
 const ALLOW: i32 = 1;
 const SOCK_STREAM: u32 = 1;
@@ -40,7 +40,7 @@ pub(crate) fn smbwatch_connect6(context: SockAddrContext) -> i32 {
         _ if !Kernel.any_source6() || Kernel.lan6(address) => {}
         _ => {
             if judge_destination6(&Kernel, address).is_ok() {
-                remember(&context, event::IPV6, address.bytes());
+                remember(&context, event::IPV6, record(address));
             }
         }
     }
@@ -50,14 +50,14 @@ pub(crate) fn smbwatch_connect6(context: SockAddrContext) -> i32 {
 #[inline(always)]
 fn remember4(context: &SockAddrContext, address: u32) {
     if !Kernel.lan4(address) && judge_destination4(&Kernel, address).is_ok() {
-        remember(context, event::IPV4, address.bytes());
+        remember(context, event::IPV4, record([address, 0, 0, 0]));
     }
 }
 
 /// Keeps the caller by the socket's cookie; tells the agent at once where the port clause will match, so
 /// that it can look at the process before that ends.
 #[inline(always)]
-fn remember(context: &SockAddrContext, family: u8, destination: [u8; 16]) {
+fn remember(context: &SockAddrContext, family: u8, destination: [Be32; 4]) {
     let raw: *mut bpf_sock_addr = context.sock_addr;
     // SAFETY: as in `smbwatch_connect4`.
     let (kind, protocol, port) = unsafe { ((*raw).type_, (*raw).protocol, (*raw).user_port) };
@@ -78,11 +78,12 @@ fn remember(context: &SockAddrContext, family: u8, destination: [u8; 16]) {
     if !watched {
         return;
     }
-    let Some(mut record) = EVENTS.reserve::<ConnectEvent>(0) else {
-        count(counter::CONNECT_LOST, 1);
+    let Some(counters) = Counters::get() else { return };
+    let Some(mut slot) = EVENTS.reserve::<ConnectEvent>(0) else {
+        counters.add(counter::CONNECT_LOST, 1);
         return;
     };
-    record.write(ConnectEvent {
+    slot.write(ConnectEvent {
         kind: event::CONNECT,
         family,
         destination_port: Be16::new(port),
@@ -91,8 +92,8 @@ fn remember(context: &SockAddrContext, family: u8, destination: [u8; 16]) {
         destination,
         owner,
     });
-    record.submit(0);
-    count(counter::CONNECT_SENT, 1);
+    slot.submit(0);
+    counters.add(counter::CONNECT_SENT, 1);
 }
 
 #[inline(always)]

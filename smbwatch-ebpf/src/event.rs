@@ -13,7 +13,7 @@ pub const HOOK_EGRESS: u8 = 1;
 /// `hook` of a packet that enters the host by the interface, coming from a workload behind it.
 pub const HOOK_INGRESS: u8 = 2;
 
-/// `family` of IPv4; the address is the first four bytes of its field.
+/// `family` of IPv4; the address is the first word of its field, and the others are 0.
 pub const IPV4: u8 = 4;
 /// `family` of IPv6.
 pub const IPV6: u8 = 6;
@@ -68,9 +68,9 @@ wire! {
         /// Identifier of the socket's cgroup v2, or 0.
         pub cgroup: Be64,
         /// Source address.
-        pub source: [u8; 16],
+        pub source: [Be32; 4],
         /// Destination address.
-        pub destination: [u8; 16],
+        pub destination: [Be32; 4],
         /// Who opened the socket.
         pub owner: Owner,
     }
@@ -90,7 +90,7 @@ wire! {
         /// Cookie of the socket.
         pub cookie: Be64,
         /// Destination address.
-        pub destination: [u8; 16],
+        pub destination: [Be32; 4],
         /// Who calls.
         pub owner: Owner,
     }

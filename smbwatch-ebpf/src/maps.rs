@@ -10,18 +10,9 @@ use smbwatch_ebpf::owner::Owner;
 use smbwatch_ebpf::rule::{Destination, PUBLIC, Rule};
 use smbwatch_ebpf::settings::{MAX_LAN, MAX_PORTS, Range, Settings, counter};
 
-const MAX_PREFIXES: u32 = 1 << 17;
+use crate::sighting::FlowKey;
 
-/// What tells flows apart.
-#[derive(Clone, Copy)]
-#[repr(C)]
-pub(crate) struct FlowKey<A> {
-    pub(crate) interface: u32,
-    pub(crate) source_port: u16,
-    pub(crate) destination_port: u16,
-    pub(crate) source: A,
-    pub(crate) destination: A,
-}
+const MAX_PREFIXES: u32 = 1 << 17;
 
 #[map]
 pub(crate) static EVENTS: RingBuf = RingBuf::with_byte_size(2 << 20, 0);
@@ -32,7 +23,7 @@ pub(crate) static FLOWS6: LruHashMap<FlowKey<[u32; 4]>, Flow> = LruHashMap::with
 #[map]
 pub(crate) static OWNERS: LruHashMap<u64, Owner> = LruHashMap::with_max_entries(1 << 14, 0);
 #[map]
-static COUNTERS: PerCpuArray<u64> = PerCpuArray::with_max_entries(counter::COUNT, 0);
+static COUNTERS: PerCpuArray<[u64; counter::COUNT]> = PerCpuArray::with_max_entries(1, 0);
 #[map]
 static SOURCES4: LpmTrie<u32, u32> = LpmTrie::with_max_entries(MAX_PREFIXES, 0);
 #[map]
@@ -62,22 +53,37 @@ pub(crate) fn note_content_flow() {
     unsafe { core::ptr::write_volatile(&raw mut CONTENT_FLOWS, 1) }
 }
 
-/// Adds to a counter of this CPU; exact even where a connect call is preempted by another.
-pub(crate) fn count(index: u32, by: u64) {
-    if let Some(counter) = COUNTERS.get_ptr_mut(index) {
-        // SAFETY: the pointer is to a map value, eight bytes long and aligned. The built-in target has
-        // no read-modify-write atomics, so the instruction is spelled out.
+/// The counters of this CPU, by index; see [`counter`].
+#[derive(Clone, Copy)]
+pub(crate) struct Counters(*mut [u64; counter::COUNT]);
+
+impl Counters {
+    /// One look-up for as many counters as are needed. It does not fail: the map has this one entry.
+    #[inline(always)]
+    pub(crate) fn get() -> Option<Self> {
+        COUNTERS.get_ptr_mut(0).map(Self)
+    }
+
+    /// Adds to a counter; exact even where a connect call is preempted by another.
+    #[inline(always)]
+    pub(crate) fn add(self, index: usize, by: u64) {
+        // SAFETY: every caller's index is below the number of counters, as the verifier checks again.
+        let counter = unsafe { self.0.cast::<u64>().add(index) };
+        // SAFETY: the pointer is into a map value, to eight aligned bytes. The built-in target has no
+        // read-modify-write atomics, so the instruction is spelled out.
         unsafe { asm!("lock *(u64 *)({counter} + 0) += {by}", counter = in(reg) counter, by = in(reg) by) }
     }
-}
 
-/// Takes what a counter of this CPU holds.
-pub(crate) fn take(index: u32) -> u64 {
-    let held = COUNTERS.get(index).copied().unwrap_or(0);
-    if held != 0 {
-        count(index, held.wrapping_neg());
+    /// Takes what a counter holds.
+    #[inline(always)]
+    pub(crate) fn take(self, index: usize) -> u64 {
+        // SAFETY: as in `add`.
+        let held = unsafe { self.0.cast::<u64>().add(index).read() };
+        if held != 0 {
+            self.add(index, held.wrapping_neg());
+        }
+        held
     }
-    held
 }
 
 /// Reads one field of the settings; volatile, because its value is put in after compilation.

@@ -4,53 +4,25 @@ use aya_ebpf::helpers::{bpf_get_socket_uid, bpf_skb_cgroup_id};
 use smbwatch_ebpf::event::{self, FlowEvent};
 use smbwatch_ebpf::flow::{Cause, Flow};
 use smbwatch_ebpf::owner::Owner;
-use smbwatch_ebpf::parse::ethernet::Tags;
 use smbwatch_ebpf::settings::counter;
 use smbwatch_ebpf::wire::{Be16, Be32, Be64};
 
-use crate::maps::{EVENTS, FlowKey, OWNERS, count, take};
-use crate::programs::Address;
+use crate::maps::{Counters, EVENTS, OWNERS};
+use crate::sighting::Sighting;
 use crate::skb::{Skb, now};
-
-/// Where a flow was seen, and between whom.
-pub(crate) struct Sighting {
-    interface: u32,
-    source: [u8; 16],
-    destination: [u8; 16],
-    source_port: u16,
-    destination_port: u16,
-    family: u8,
-    tags: Tags,
-}
-
-impl Sighting {
-    #[inline(always)]
-    pub(crate) fn new<A: Address>(skb: &Skb<'_>, key: &FlowKey<A>, tags: Tags) -> Self {
-        let tags = match skb.hardware_tag() {
-            Some(outer) => Tags { outer, inner: tags.outer },
-            None => tags,
-        };
-        Self {
-            interface: key.interface,
-            source: key.source.bytes(),
-            destination: key.destination.bytes(),
-            source_port: key.source_port,
-            destination_port: key.destination_port,
-            family: A::FAMILY,
-            tags,
-        }
-    }
-}
 
 /// Puts a record of `flow` into the ring, or counts that it found no place.
 #[inline(never)]
 pub(crate) fn report(skb: &Skb<'_>, sighting: &Sighting, flow: &Flow, cause: Cause) {
+    let Some(counters) = Counters::get() else { return };
     let Some(mut record) = EVENTS.reserve::<FlowEvent>(0) else {
-        count(counter::FLOW_LOST, 1);
-        count(counter::UNTOLD, 1);
+        counters.add(counter::FLOW_LOST, 1);
+        counters.add(counter::UNTOLD, 1);
         return;
     };
-    let lost = take(counter::UNTOLD);
+    let [client, server] = sighting.addresses();
+    let (client_port, server_port) = sighting.ports();
+    let lost = counters.take(counter::UNTOLD);
     let cookie = flow.cookie;
     let owner = OWNERS.get_ptr(cookie);
     // SAFETY: helpers on a valid context.
@@ -63,12 +35,12 @@ pub(crate) fn report(skb: &Skb<'_>, sighting: &Sighting, flow: &Flow, cause: Cau
         marks: Be16::new(flow.marks),
         vlan_outer: Be16::new(sighting.tags.outer),
         vlan_inner: Be16::new(sighting.tags.inner),
-        source_port: Be16::new(sighting.source_port),
-        destination_port: Be16::new(sighting.destination_port),
+        source_port: Be16::new(client_port),
+        destination_port: Be16::new(server_port),
         padding: Be16::new(0),
         #[expect(clippy::cast_possible_truncation, reason = "a ring is read long before 2^32 losses")]
         lost: Be32::new(lost as u32),
-        interface: Be32::new(sighting.interface),
+        interface: Be32::new(skb.interface()),
         initial_sequence: Be32::new(flow.initial_sequence),
         socket_uid: Be32::new(socket_uid),
         time: Be64::new(now()),
@@ -80,8 +52,8 @@ pub(crate) fn report(skb: &Skb<'_>, sighting: &Sighting, flow: &Flow, cause: Cau
         received: Be64::new(flow.received),
         cookie: Be64::new(cookie),
         cgroup: Be64::new(cgroup),
-        source: sighting.source,
-        destination: sighting.destination,
+        source: client,
+        destination: server,
         owner: Owner::NONE,
     });
     if let Some(owner) = owner {
@@ -89,5 +61,5 @@ pub(crate) fn report(skb: &Skb<'_>, sighting: &Sighting, flow: &Flow, cause: Cau
         event.owner = unsafe { *owner };
     }
     record.submit(0);
-    count(counter::FLOW_SENT, 1);
+    counters.add(counter::FLOW_SENT, 1);
 }

@@ -66,23 +66,23 @@ impl Settings {
 
 const _: () = assert!(Settings::SIZE == MAX_LAN * 16 + MAX_PORTS * 2 + 4 * 4);
 
-/// Counters of one CPU, by index into the map `COUNTERS`; the skip reasons follow, see [`crate::skip`].
+/// Counters of one CPU, by index into the one value of the map `COUNTERS`; the skip reasons follow, see [`crate::skip`].
 pub mod counter {
     use crate::skip::Skip;
 
     /// Flow records that were put into the ring.
-    pub const FLOW_SENT: u32 = 0;
+    pub const FLOW_SENT: usize = 0;
     /// Flow records that found no place in the ring.
-    pub const FLOW_LOST: u32 = 1;
+    pub const FLOW_LOST: usize = 1;
     /// Connect records that were put into the ring.
-    pub const CONNECT_SENT: u32 = 2;
+    pub const CONNECT_SENT: usize = 2;
     /// Connect records that found no place in the ring.
-    pub const CONNECT_LOST: u32 = 3;
+    pub const CONNECT_LOST: usize = 3;
     /// Flow records that found no place, and that no later record has told yet.
-    pub const UNTOLD: u32 = 4;
+    pub const UNTOLD: usize = 4;
     /// The first skip reason.
-    pub const SKIPS: u32 = 5;
+    pub const SKIPS: usize = 5;
     /// How many counters there are.
     #[expect(clippy::cast_possible_truncation, reason = "a handful of reasons")]
-    pub const COUNT: u32 = SKIPS + Skip::COUNTED.len() as u32;
+    pub const COUNT: usize = SKIPS + Skip::COUNTED.len();
 }

@@ -1,6 +1,7 @@
 //! Packets as the kernel holds them: direct reads of the linear part, helper calls for the rest.
 
 use core::arch::asm;
+use core::mem::MaybeUninit;
 
 use aya_ebpf::bindings::__sk_buff;
 use aya_ebpf::helpers::{bpf_get_socket_cookie, bpf_ktime_get_ns, bpf_skb_load_bytes};
@@ -58,6 +59,18 @@ impl<'a> Skb<'a> {
         }
         let packets = payload.div_ceil(segment);
         (packets, length + (packets - 1) * (length - payload))
+    }
+
+    /// The first eight of the last `rest` bytes, wherever they lie.
+    #[inline(always)]
+    pub(crate) fn last_bytes(&self, rest: i64) -> Option<u64> {
+        let offset = i64::from(self.length()) - rest;
+        #[expect(
+            clippy::cast_possible_truncation,
+            clippy::cast_sign_loss,
+            reason = "an offset into a packet"
+        )]
+        load(self.context, offset as u32).map(u64::from_be_bytes)
     }
 
     /// Cookie of the socket that sends the packet, or 0.
@@ -233,9 +246,10 @@ fn opaque(pointer: usize) -> usize {
 
 #[inline(always)]
 fn load<const N: usize>(context: &TcContext, offset: u32) -> Option<[u8; N]> {
-    let mut bytes = [0; N];
+    let mut bytes = MaybeUninit::<[u8; N]>::uninit();
     // SAFETY: the helper writes N bytes to `bytes`, or fails.
     let result =
         unsafe { bpf_skb_load_bytes(context.skb.skb.cast(), offset, bytes.as_mut_ptr().cast(), N as u32) };
-    (result == 0).then_some(bytes)
+    // SAFETY: the helper has not failed.
+    (result == 0).then(|| unsafe { bytes.assume_init() })
 }

@@ -46,7 +46,7 @@ impl Skip {
 
     /// The place of this reason in [`Self::COUNTED`], or none where it is simply not ours.
     #[inline(always)]
-    pub const fn counter(self) -> Option<u32> {
+    pub const fn counter(self) -> Option<usize> {
         match self {
             Self::NotIp | Self::NotTcp | Self::OtherPort | Self::Lan | Self::Source | Self::Reserved => None,
             Self::Exception => Some(0),

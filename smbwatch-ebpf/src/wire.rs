@@ -8,15 +8,19 @@ pub trait Wire: Sized {
 
 impl Wire for u8 {
     fn take(bytes: &mut &[u8]) -> Option<Self> {
-        <[u8; 1]>::take(bytes).map(|[byte]| byte)
+        let (byte, rest) = bytes.split_first()?;
+        *bytes = rest;
+        Some(*byte)
     }
 }
 
-impl<const N: usize> Wire for [u8; N] {
+impl<T: Wire + Copy + Default, const N: usize> Wire for [T; N] {
     fn take(bytes: &mut &[u8]) -> Option<Self> {
-        let (taken, rest) = bytes.split_first_chunk()?;
-        *bytes = rest;
-        Some(*taken)
+        let mut taken = [T::default(); N];
+        for value in &mut taken {
+            *value = T::take(bytes)?;
+        }
+        Some(taken)
     }
 }
 
@@ -43,7 +47,9 @@ macro_rules! big_endian {
 
         impl Wire for $name {
             fn take(bytes: &mut &[u8]) -> Option<Self> {
-                Wire::take(bytes).map(|taken| Self(<$number>::from_ne_bytes(taken)))
+                let (taken, rest) = bytes.split_first_chunk()?;
+                *bytes = rest;
+                Some(Self(<$number>::from_ne_bytes(*taken)))
             }
         }
     )+};

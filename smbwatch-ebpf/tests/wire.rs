@@ -53,8 +53,10 @@ fn the_fields_of_a_flow_record() {
     ] {
         assert_eq!(read, number(offset, length), "{name}");
     }
-    assert_eq!(flow.source, counted(120)[104..]);
-    assert_eq!(flow.destination, counted(136)[120..]);
+    for (index, (source, destination)) in flow.source.into_iter().zip(flow.destination).enumerate() {
+        assert_eq!(u64::from(source.get()), number(104 + index * 4, 4), "source");
+        assert_eq!(u64::from(destination.get()), number(120 + index * 4, 4), "destination");
+    }
     assert_eq!(flow.owner.comm, counted(192)[176..]);
 }
 
@@ -73,7 +75,9 @@ fn the_fields_of_a_connect_record() {
     ] {
         assert_eq!(read, number(offset, length), "{name}");
     }
-    assert_eq!(connect.destination, counted(32)[16..]);
+    for (index, word) in connect.destination.into_iter().enumerate() {
+        assert_eq!(u64::from(word.get()), number(16 + index * 4, 4), "destination");
+    }
 }
 
 #[test]

@@ -6,6 +6,7 @@ use jiff::{SignedDuration, Timestamp};
 use smbwatch_ebpf::event::{self, ConnectEvent, FlowEvent};
 use smbwatch_ebpf::flow::Cause;
 use smbwatch_ebpf::owner;
+use smbwatch_ebpf::wire::Be32;
 
 use crate::observation::{ConnectObservation, FlowObservation, Observation, Owner};
 
@@ -101,13 +102,11 @@ fn owner(owner: &owner::Owner) -> Owner {
     }
 }
 
-fn address(family: u8, bytes: [u8; 16]) -> Result<IpAddr, Error> {
+fn address(family: u8, words: [Be32; 4]) -> Result<IpAddr, Error> {
+    let [a, b, c, d] = words.map(|word| u128::from(word.get()));
     match family {
-        event::IPV4 => {
-            let [a, b, c, d, ..] = bytes;
-            Ok(Ipv4Addr::new(a, b, c, d).into())
-        }
-        event::IPV6 => Ok(Ipv6Addr::from(bytes).into()),
+        event::IPV4 => Ok(Ipv4Addr::from(words[0].get()).into()),
+        event::IPV6 => Ok(Ipv6Addr::from(a << 96 | b << 64 | c << 32 | d).into()),
         _ => Err(Error::Field { field: "family", value: family }),
     }
 }

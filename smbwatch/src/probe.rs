@@ -31,7 +31,7 @@ const CLASSIFIERS: [&str; 4] =
 /// Loaded programs. Dropping it detaches them all.
 pub struct Probe {
     bpf: Ebpf,
-    counters: PerCpuArray<MapData, u64>,
+    counters: PerCpuArray<MapData, [u64; counter::COUNT]>,
 }
 
 /// What the programs have counted, over all CPUs.
@@ -109,19 +109,17 @@ impl Probe {
 
     /// What the programs have counted so far.
     pub fn counters(&self) -> Result<Counters, Error> {
-        let sum = |index: u32| -> Result<u64, Error> {
-            let values = self.counters.get(&index, 0).map_err(|error| Error::Bpf(error.into()))?;
-            Ok(values.iter().sum())
-        };
+        let cpus = self.counters.get(&0, 0).map_err(|error| Error::Bpf(error.into()))?;
+        let sum = |index: usize| cpus.iter().filter_map(|counters| counters.get(index)).sum();
         let mut counters = Counters {
-            flow_sent: sum(counter::FLOW_SENT)?,
-            flow_lost: sum(counter::FLOW_LOST)?,
-            connect_sent: sum(counter::CONNECT_SENT)?,
-            connect_lost: sum(counter::CONNECT_LOST)?,
+            flow_sent: sum(counter::FLOW_SENT),
+            flow_lost: sum(counter::FLOW_LOST),
+            connect_sent: sum(counter::CONNECT_SENT),
+            connect_lost: sum(counter::CONNECT_LOST),
             ..Counters::default()
         };
         for (index, value) in (counter::SKIPS..).zip(&mut counters.skipped) {
-            *value = sum(index)?;
+            *value = sum(index);
         }
         Ok(counters)
     }

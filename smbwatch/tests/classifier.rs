@@ -21,6 +21,7 @@ use smbwatch_ebpf::testing::generate::Generator;
 use smbwatch_ebpf::testing::lists::{Lists, Prefix};
 use smbwatch_ebpf::testing::oracle::{self, Match};
 use smbwatch_ebpf::testing::{hex, profiles, seed};
+use smbwatch_ebpf::wire::Be32;
 use support::kernel::{INTERFACE, Kernel, Ran, SHORTEST, UNSPEC};
 
 const PACKETS: usize = 30_000;
@@ -119,7 +120,8 @@ fn check_record(record: &FlowEvent, matched: &Match, length: usize) {
     assert_eq!(record.hook, event::HOOK_EGRESS);
     assert_eq!(record.marks.get(), marks, "marks");
     assert_eq!([record.vlan_outer.get(), record.vlan_inner.get()], matched.vlans, "tags");
-    assert_eq!((record.source, record.destination), (source, destination), "addresses");
+    let written = |words: [Be32; 4]| words.map(|word| word.get().to_be_bytes()).concat();
+    assert_eq!((written(record.source), written(record.destination)), (source.into(), destination.into()));
     let ports = (record.source_port.get(), record.destination_port.get());
     assert_eq!(ports, (matched.source_port, matched.destination_port));
     assert_eq!(record.initial_sequence.get(), matched.sequence, "sequence");

@@ -7,7 +7,7 @@ use aya::programs::{TestRun as _, TestRunOptions};
 use smbwatch::config::{Config, Profile};
 use smbwatch::probe::Probe;
 use smbwatch::ranges::{Kind, Range};
-use smbwatch_ebpf::testing::build::{IPV4, IPV6, Ipv4, Ipv6, Tcp, UDP, ethernet};
+use smbwatch_ebpf::testing::build::{IPV4, IPV6, Ipv4, Ipv6, Tcp, UDP, ethernet, smb};
 
 use crate::figure::{Figure, Reach, median};
 
@@ -24,6 +24,7 @@ pub fn measure() -> Option<Vec<Figure>> {
     let empty = cost(&mut probe, "smbwatch_empty", &udp());
     let mut figures = vec![Figure::new("empty program", empty, "ns", Reach::None)];
     let data = |destination, port| frame4(destination, &Tcp::data(50_000, port, &[0; 64]).bytes());
+    let message = frame4(PUBLIC, &Tcp::data(50_000, 445, &smb(0xfe, 56)).bytes());
     for (name, packet, bound) in [
         ("UDP", udp(), Reach::AtMost(1.0)),
         ("ICMP", icmp(), Reach::AtMost(1.0)),
@@ -31,7 +32,7 @@ pub fn measure() -> Option<Vec<Figure>> {
         ("TCP to 443", data(PUBLIC, 443), Reach::AtMost(1.0)),
         ("IPv6 TCP to 443", ethernet(&[], IPV6, &ipv6(443)), Reach::AtMost(1.0)),
         ("SMB inside the LAN", data(Ipv4Addr::new(10, 0, 0, 6), 445), Reach::AtMost(8.0)),
-        ("SMB to the Internet, known flow", data(PUBLIC, 445), Reach::AtMost(10.0)),
+        ("SMB to the Internet, known flow", message, Reach::AtMost(10.0)),
     ] {
         let name = format!("over empty: {name}");
         figures.push(Figure::new(name, cost(&mut probe, "smbwatch_egress", &packet) - empty, "ns", bound));
