@@ -83,6 +83,5 @@ pub mod counter {
     /// The first skip reason.
     pub const SKIPS: usize = 5;
     /// How many counters there are.
-    #[expect(clippy::cast_possible_truncation, reason = "a handful of reasons")]
     pub const COUNT: usize = SKIPS + Skip::COUNTED.len();
 }

@@ -81,6 +81,7 @@ impl Probe {
     }
 
     /// Detaches everything. Counters and ring stay, for what is still to be read.
+    #[expect(clippy::wildcard_enum_match_arm, reason = "the object holds these two kinds of programs")]
     pub fn detach(&mut self) {
         for (_, program) in self.bpf.programs_mut() {
             // A link that is gone already, with its interface, is as good as detached.
@@ -140,6 +141,7 @@ fn load_programs(bpf: &mut Ebpf, owners: bool) -> anyhow::Result<()> {
     })
 }
 
+#[expect(clippy::wildcard_enum_match_arm, reason = "the object holds these two kinds of programs")]
 fn load(program: &mut Program) -> Result<(), ProgramError> {
     match program {
         Program::SchedClassifier(program) if program.fd().is_err() => program.load(),

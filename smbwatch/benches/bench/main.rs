@@ -14,12 +14,15 @@ mod throughput;
 
 use support::lab::Lab;
 
+/// Measures one part; none where it cannot be measured here.
+type Part = fn() -> Option<Vec<figure::Figure>>;
+
 fn main() {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let json = arguments.iter().any(|argument| argument == "--json");
     let only: Vec<&str> =
         arguments.iter().map(String::as_str).filter(|argument| !argument.starts_with("--")).collect();
-    let parts: [(&str, fn() -> Option<Vec<figure::Figure>>); 5] = [
+    let parts: [(&str, Part); 5] = [
         ("program", program::measure),
         ("throughput", throughput::measure),
         ("latency", latency::measure),
