@@ -237,6 +237,18 @@ fn generated(test: &str, config: &Config) {
     agree(&format!("{test} SMBWATCH_SEED={seed}"), config, packets.take(PACKETS));
 }
 
+/// The verifier follows a million instructions at most, and other kernels prune less than this one.
+#[test]
+fn the_verifier_is_far_from_its_limit() {
+    for (profile, config) in [("rule-105", Config::default()), ("strict", Config::of(Profile::Strict))] {
+        let Some(mut kernel) = Kernel::load("the_verifier_is_far_from_its_limit", &config) else { return };
+        for (name, count) in kernel.verified() {
+            eprintln!("{profile}: {name}: {count} instructions");
+            assert!(count < 250_000, "{profile}: {name}: {count} instructions");
+        }
+    }
+}
+
 #[test]
 fn random_bytes_pass() {
     let test = "random_bytes_pass";

@@ -21,6 +21,9 @@ pub const UNSPEC: u32 = u32::MAX;
 /// The test run's packets are at the loopback interface.
 pub const INTERFACE: u32 = 1;
 
+const CLASSIFIERS: [&str; 4] =
+    ["smbwatch_egress", "smbwatch_egress_l3", "smbwatch_reply", "smbwatch_reply_l3"];
+
 /// Loaded programs, attached to nothing.
 pub struct Kernel {
     probe: Probe,
@@ -74,7 +77,7 @@ impl Kernel {
             }
             Err(error) => panic!("{error}"),
         };
-        for name in ["smbwatch_egress", "smbwatch_egress_l3", "smbwatch_reply", "smbwatch_reply_l3"] {
+        for name in CLASSIFIERS {
             let program = probe.classifier(name).expect(name);
             if program.fd().is_err() {
                 program.load().unwrap_or_else(|error| panic!("{name}: {error}"));
@@ -82,6 +85,15 @@ impl Kernel {
         }
         let ring = probe.ring().expect("the ring");
         Some(Self { probe, ring, folder, skipped: [0; Skip::COUNTED.len()] })
+    }
+
+    /// How many instructions the verifier has followed for each program, where it tells (Linux 5.16).
+    pub fn verified(&mut self) -> Vec<(&'static str, u32)> {
+        let verified = CLASSIFIERS.into_iter().filter_map(|name| {
+            let info = self.probe.classifier(name).expect(name).info().expect(name);
+            Some((name, info.verified_instruction_count()?))
+        });
+        verified.collect()
     }
 
     /// Whether a test run takes `packet`: an Ethernet header, and the IP header that it announces.
