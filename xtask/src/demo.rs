@@ -1,6 +1,7 @@
 //! `demo`: a private host leaks a file over SMB in a lab, and the real agent tells of it.
 
 use std::fs;
+use std::io::IsTerminal as _;
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
@@ -105,14 +106,22 @@ fn story(program: &Path, samba: bool) -> Result<()> {
 
 fn start_agent(lab: &Lab, program: &Path, alerts: &Path) -> Result<Service> {
     let config = lab.folder().join("smbwatch.toml");
-    fs::write(&config, format!("[[sinks]]\ntype = \"file\"\npath = \"{}\"\n", alerts.display()))
-        .context("write the agent's configuration")?;
+    let file = alerts.display();
+    fs::write(
+        &config,
+        format!("sinks = [{{ type = \"stdout\" }}, {{ type = \"file\", path = \"{file}\" }}]\n"),
+    )
+    .context("write the agent's configuration")?;
     let mut agent = lab.at(End::Host, program);
     agent
         .args(["run", "--format", "text", "--config"])
         .arg(config)
         .arg("--run-dir")
         .arg(lab.folder().join("run"));
+    if std::io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none() {
+        // The agent writes to a pipe, and its lines are shown on this terminal.
+        agent.env("CLICOLOR_FORCE", "1");
+    }
     Service::start("smbwatch", &mut agent)
 }
 
