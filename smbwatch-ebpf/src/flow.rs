@@ -145,7 +145,7 @@ impl Flow {
                 *self = flow;
                 return Some(cause);
             }
-            if self.marks & (ESTABLISHED | ENDED | UNANSWERED) == 0 {
+            if self.marks & (ESTABLISHED | ENDED | UNANSWERED) == 0 && self.answered == 0 {
                 self.marks |= UNANSWERED;
                 self.count(seen);
                 return Some(Cause::Unanswered);

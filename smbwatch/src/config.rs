@@ -203,13 +203,9 @@ impl Config {
             let range = |prefix| Range { prefix, kind: Kind::Reserved, name: "configured".to_owned() };
             config.destinations = reserved.into_iter().map(|prefix| range(prefix.0)).collect();
         }
-        let excepted = file.exceptions.into_iter();
-        let excepted = excepted.map(|exception| Range {
-            prefix: exception.destination.0,
-            kind: Kind::Exception,
-            name: exception.reason,
-        });
-        config.destinations.extend(excepted);
+        for exception in file.exceptions {
+            config.except(exception.destination.0, &exception.reason);
+        }
         set(&mut config.severity, file.severity);
         set(&mut config.ports, file.ports);
         set(&mut config.any_port, file.any_port);
@@ -230,6 +226,17 @@ impl Config {
         }
         config.check()?;
         Ok(config)
+    }
+
+    /// Excepts `prefix`, whatever inside it is called globally reachable included.
+    fn except(&mut self, prefix: IpNet, reason: &str) {
+        let exception = |prefix| Range { prefix, kind: Kind::Exception, name: reason.to_owned() };
+        for range in &mut self.destinations {
+            if range.kind == Kind::Public && prefix.contains(&range.prefix) {
+                *range = exception(range.prefix);
+            }
+        }
+        self.destinations.push(exception(prefix));
     }
 
     fn check(&mut self) -> Result<(), String> {
@@ -311,6 +318,16 @@ mod tests {
     #[test]
     fn an_empty_file_is_the_default() {
         assert_eq!(parse(""), Ok(Config::default()));
+    }
+
+    #[test]
+    fn an_exception_covers_what_is_globally_reachable_inside_it() {
+        let text =
+            "profile = \"strict\"\n[[exceptions]]\ndestination = \"192.0.0.0/24\"\nreason = \"a test\"";
+        let config = parse(text).expect("a configuration");
+        let address = "192.0.0.9".parse().expect("an address");
+        let range = ranges::longest(&config.destinations, address).expect("a range");
+        assert_eq!((range.kind, range.name.as_str()), (Kind::Exception, "a test"));
     }
 
     #[test]

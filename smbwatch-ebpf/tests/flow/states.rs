@@ -157,6 +157,11 @@ fn connections_that_do_not_come_about() {
         (UNANSWERED | ESTABLISHED, 0, 0, 4),
     );
     check(
+        "a SYN is repeated although an answer passed, which may have been lost behind us",
+        vec![(syn(), ATTEMPTED), (answer(SYN | ACK, 0, 0), None), (syn(), None), (ack(1, 1), GREETED)],
+        (ESTABLISHED, 0, 0, 3),
+    );
+    check(
         "refused",
         vec![(syn(), ATTEMPTED), (answer(RST | ACK, 0, 0), Some(Cause::Refused)), (answer(RST, 0, 0), None)],
         (ENDED | RESET | REFUSED, 0, 0, 1),

@@ -1,5 +1,8 @@
 //! Interfaces, routes and addresses of this network namespace, by rtnetlink.
-#![expect(clippy::wildcard_enum_match_arm, reason = "the enums of netlink grow, and a few of their values matter")]
+#![expect(
+    clippy::wildcard_enum_match_arm,
+    reason = "the enums of netlink grow, and a few of their values matter"
+)]
 
 use std::net::IpAddr;
 
