@@ -36,8 +36,8 @@ impl Figure {
 
     fn bound(&self) -> String {
         match self.reach {
-            Reach::AtMost(bound) => format!("<= {bound}"),
-            Reach::AtLeast(bound) => format!(">= {bound}"),
+            Reach::AtMost(bound) => format!("<= {}", round(bound)),
+            Reach::AtLeast(bound) => format!(">= {}", round(bound)),
             Reach::None => String::new(),
         }
     }
@@ -51,17 +51,15 @@ pub fn table(figures: &[Figure]) -> String {
             Some(false) => " (missed)",
             Some(true) | None => "",
         };
-        let digits = if figure.value.abs() >= 100.0 || figure.value.fract() == 0.0 { 0 } else { 2 };
-        let _ = writeln!(
-            table,
-            "| {} | {:.digits$} {} | {}{mark} |",
-            figure.name,
-            figure.value,
-            figure.unit,
-            figure.bound()
-        );
+        let value = round(figure.value);
+        let _ = writeln!(table, "| {} | {value} {} | {}{mark} |", figure.name, figure.unit, figure.bound());
     }
     table
+}
+
+/// As many digits as mean something.
+fn round(value: f64) -> String {
+    if value.abs() >= 100.0 || value.fract() == 0.0 { format!("{value:.0}") } else { format!("{value:.2}") }
 }
 
 /// The figures as JSON.
