@@ -3,6 +3,7 @@
 pub mod ethernet;
 pub mod ipv4;
 pub mod ipv6;
+pub mod quick;
 pub mod smb;
 pub mod tcp;
 

@@ -4,12 +4,13 @@ use aya_ebpf::bindings::TC_ACT_UNSPEC;
 use aya_ebpf::macros::classifier;
 use aya_ebpf::programs::TcContext;
 use aya_log_ebpf::debug;
+use smbwatch_ebpf::parse::quick::is_plainly_other;
 use smbwatch_ebpf::parse::{Link, Way};
 use smbwatch_ebpf::settings::counter;
 use smbwatch_ebpf::skip::Skip;
 
 use crate::follow::follow;
-use crate::maps::Counters;
+use crate::maps::{Counters, Kernel};
 use crate::sighting::Sighting;
 use crate::skb::Skb;
 
@@ -53,6 +54,9 @@ pub(crate) fn smbwatch_empty(_context: TcContext) -> i32 {
 #[inline(always)]
 fn watch(context: &TcContext, link: Link, way: Way) -> i32 {
     let skb = Skb::new(context);
+    if matches!((link, way), (Link::Ethernet, Way::Out)) && is_plainly_other(skb.direct(), &Kernel) {
+        return TC_ACT_UNSPEC;
+    }
     let taken = match Sighting::take(&skb, link, way, skb.direct()) {
         Err(Skip::Truncated) => Sighting::take(&skb, link, way, skb.copied()),
         taken => taken,

@@ -5,6 +5,7 @@ use std::collections::HashMap;
 use smbwatch_ebpf::decide::decide;
 use smbwatch_ebpf::packet::Slice;
 use smbwatch_ebpf::parse::Link;
+use smbwatch_ebpf::parse::quick::is_plainly_other;
 use smbwatch_ebpf::skip::Skip;
 use smbwatch_ebpf::testing::fixtures::matching;
 use smbwatch_ebpf::testing::generate::Generator;
@@ -86,6 +87,15 @@ fn agree(name: &str, rule: &Lists, rare: &[Skip]) {
         for outcome in kinds(&expected) {
             *outcomes.entry(outcome).or_default() += 1;
         }
+        let quick = [
+            is_plainly_other(Slice::new(&packet), rule),
+            is_plainly_other(Partly::new(&packet, linear), rule),
+        ];
+        if link == Link::Ethernet && quick.contains(&true) {
+            let uncounted = expected.as_ref().is_err_and(|skip| skip.counter().is_none());
+            assert!(uncounted, "dismissed at once: {}", told());
+            *outcomes.entry("dismissed".to_owned()).or_default() += 1;
+        }
     }
     let expected = [
         Skip::NotIp,
@@ -106,7 +116,7 @@ fn agree(name: &str, rule: &Lists, rare: &[Skip]) {
     ])
     .filter(|skip| !rare.contains(skip))
     .map(|skip| skip.name());
-    for outcome in expected.chain(["match", "smb", "by content", "partial", "two tags"]) {
+    for outcome in expected.chain(["match", "smb", "by content", "partial", "two tags", "dismissed"]) {
         let count = outcomes.get(outcome).copied().unwrap_or(0);
         assert!(
             count > PACKETS / 1000,

@@ -11,7 +11,8 @@ pub const IPV6: u16 = 0x86dd;
 pub const MAX_TAGS: usize = 2;
 
 const HEADER: usize = 14;
-const ETHERTYPE: usize = 12;
+/// Offset of the EtherType of an untagged frame.
+pub const ETHERTYPE: usize = 12;
 const TAG: usize = 4;
 const VLAN: u16 = 0x8100;
 const QINQ: u16 = 0x88a8;

@@ -153,7 +153,7 @@ pub fn parse<P: PacketBytes>(header: P, announced: Option<i64>, clause: Clause) 
 
 /// The data offset in bytes; what is below the fixed header counts as no options.
 #[inline(always)]
-fn header_length(offset_and_flags: u16) -> usize {
+pub(crate) fn header_length(offset_and_flags: u16) -> usize {
     let length = usize::from(offset_and_flags >> 12) * 4;
     if length < HEADER { HEADER } else { length }
 }
