@@ -5,7 +5,7 @@ mod stdout;
 
 use std::io;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread::JoinHandle;
 
 use tokio::sync::mpsc;
@@ -37,11 +37,13 @@ pub struct Tally {
     pub failed: AtomicU64,
     /// Not written, because the queue was full.
     pub dropped: AtomicU64,
+    /// The sink is to begin anew once it has written what it holds.
+    reopen: AtomicBool,
 }
 
 enum Message {
     Alert(Arc<Document>),
-    Reopen,
+    Wake,
 }
 
 /// A running sink.
@@ -94,8 +96,9 @@ impl Running {
 
     /// Lets the sink begin anew.
     pub fn reopen(&self) {
-        // A queue that is full of alerts is served by the file that is open now.
-        let _ = self.queue.try_send(Message::Reopen);
+        self.tally.reopen.store(true, Ordering::Release);
+        // A full queue means that the sink is awake.
+        let _ = self.queue.try_send(Message::Wake);
     }
 
     /// Whether the sink has stopped.
@@ -130,13 +133,10 @@ fn serve(mut sink: Box<dyn Sink>, mut queue: mpsc::Receiver<Message>, name: &str
     let mut messages = Vec::with_capacity(BATCH);
     let mut documents = Vec::with_capacity(BATCH);
     while queue.blocking_recv_many(&mut messages, BATCH) > 0 {
-        let mut reopen = false;
-        for message in messages.drain(..) {
-            match message {
-                Message::Alert(document) => documents.push(document),
-                Message::Reopen => reopen = true,
-            }
-        }
+        documents.extend(messages.drain(..).filter_map(|message| match message {
+            Message::Alert(document) => Some(document),
+            Message::Wake => None,
+        }));
         let count = documents.len() as u64;
         match sink.write(&documents) {
             Ok(()) => {
@@ -155,7 +155,7 @@ fn serve(mut sink: Box<dyn Sink>, mut queue: mpsc::Receiver<Message>, name: &str
             }
         }
         documents.clear();
-        if reopen {
+        if tally.reopen.swap(false, Ordering::Acquire) {
             sink.reopen();
         }
     }
