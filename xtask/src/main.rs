@@ -24,6 +24,7 @@ mod build;
 mod lint;
 mod run;
 mod test;
+mod vm;
 
 mod demo;
 
@@ -66,6 +67,7 @@ enum Task {
     Test(test::Args),
     Demo(demo::Args),
     Bench(bench::Args),
+    Vm(vm::Args),
     #[command(hide = true)]
     Peer(peer::Args),
 }
@@ -89,6 +91,7 @@ fn start(task: Task) -> Result<()> {
         Task::Test(args) => test::main(&args),
         Task::Demo(args) => demo::main(&args),
         Task::Bench(args) => bench::main(&args),
+        Task::Vm(args) => vm::main(&args),
         Task::Peer(args) => peer::main(&args),
     }
 }

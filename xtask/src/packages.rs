@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use anyhow::{Result, bail};
+
 use crate::say::{more, say};
 use crate::{apt, process};
 
@@ -31,6 +33,14 @@ const NAMESPACES: [Program; 2] = [("ip", "iproute2"), ("nsenter", "util-linux")]
 const SAMBA: [Program; 3] =
     [("smbd", "samba"), ("smbpasswd", "samba-common-bin"), ("smbclient", "smbclient")];
 const BENCH: [Program; 1] = [("iperf3", "iperf3")];
+const VM: [Program; 6] = [
+    ("qemu-system-x86_64", "qemu-system-x86"),
+    ("busybox", "busybox-static"),
+    ("ip", "iproute2"),
+    ("tc", "iproute2"),
+    ("xz", "xz-utils"),
+    ("zstd", "zstd"),
+];
 
 /// Installs what a lab needs and is missing; what cannot be had is missing from the answer.
 pub(crate) fn ensure_lab() -> Lab {
@@ -55,6 +65,15 @@ pub(crate) fn lab() -> Lab {
 /// Installs what measurements need and is missing.
 pub(crate) fn ensure_bench() {
     install(&BENCH, "it measures the throughput", &[]);
+}
+
+/// Installs what virtual machines need and is missing.
+pub(crate) fn ensure_vm() -> Result<()> {
+    install(&VM, "they run the test on other kernels", &[]);
+    match VM.iter().find(|(program, _)| process::which(program).is_none()) {
+        Some((program, package)) => bail!("`{program}` is missing: install {package}"),
+        None => Ok(()),
+    }
 }
 
 fn present(programs: &[Program]) -> bool {

@@ -1,0 +1,106 @@
+//! `vm`: the agent on kernels that this machine does not run, in QEMU's software emulation.
+
+use std::fs;
+use std::time::Instant;
+
+use anyhow::{Context, Result, bail};
+use clap::ValueEnum;
+
+use crate::say::{more, say};
+use crate::{build, packages, setup, workspace};
+
+mod kernel;
+
+mod cpio;
+mod modules;
+
+mod image;
+mod machine;
+
+use kernel::Kernel;
+use machine::Verdict;
+
+/// The last lines of a guest's log that are shown when its test fails.
+const SHOWN: usize = 40;
+
+/// Test the agent on other kernels, in virtual machines without a network.
+///
+/// Takes Debian's kernels from the mirror that apt uses (some 30 MB each, unpacked into
+/// target/vm and never installed; remove that folder to have newer ones), and boots each with
+/// the release build of the agent and a test that loads, attaches and tells every grade.
+/// Needs a Debian system on x86-64; no acceleration, and no root but for installing packages.
+#[derive(clap::Args)]
+pub(crate) struct Args {
+    /// The kernels; none: all of them.
+    #[arg(value_enum)]
+    kernels: Vec<Series>,
+}
+
+/// A kernel series that a Debian suite has as its cloud kernel.
+#[derive(Clone, Copy, ValueEnum)]
+enum Series {
+    #[value(name = "5.10")]
+    Bullseye,
+    #[value(name = "6.1")]
+    Bookworm,
+    #[value(name = "6.12")]
+    Trixie,
+    /// What is newest.
+    #[value(name = "newest")]
+    Backports,
+}
+
+impl Series {
+    fn suite(self) -> &'static str {
+        match self {
+            Self::Bullseye => "bullseye",
+            Self::Bookworm => "bookworm",
+            Self::Trixie => "trixie",
+            Self::Backports => "trixie-backports",
+        }
+    }
+}
+
+pub(crate) fn main(args: &Args) -> Result<()> {
+    if std::env::consts::ARCH != "x86_64" {
+        bail!("the guests are x86-64, and so must this machine be");
+    }
+    setup::toolchain()?;
+    packages::ensure_vm()?;
+    build::agent(true)?;
+    let kernels = if args.kernels.is_empty() { Series::value_variants() } else { &args.kernels };
+    let mut failed = 0;
+    for series in kernels {
+        let kernel = Kernel::of(series.suite()).with_context(|| format!("fetch {}", series.suite()))?;
+        failed += usize::from(!test(&kernel)?);
+    }
+    if failed > 0 {
+        bail!("the test failed on {failed} of {} kernels", kernels.len());
+    }
+    Ok(())
+}
+
+/// Boots a kernel with the test; says how it ended, and returns whether it passed.
+fn test(kernel: &Kernel) -> Result<bool> {
+    let agent = workspace::binaries(true).join("smbwatch");
+    let initrd = kernel.folder().join("initrd");
+    let image = image::build(kernel, &agent)?;
+    fs::write(&initrd, image).with_context(|| format!("write {}", initrd.display()))?;
+
+    let log = kernel.folder().join("log");
+    let start = Instant::now();
+    let verdict = machine::run(&kernel.image(), &initrd, &log)?;
+    let (name, seconds) = (kernel.release(), start.elapsed().as_secs());
+    match verdict {
+        Verdict::Passed { back_end } => {
+            say("vm", &format!("{name} ok ({back_end}) {seconds} s"));
+            Ok(true)
+        }
+        Verdict::Failed { output } => {
+            say("vm", &format!("{name} FAILED after {seconds} s; all of its output is in {}", log.display()));
+            let lines: Vec<_> = output.lines().collect();
+            more(&lines[lines.len().saturating_sub(SHOWN)..].join("\n"));
+            Ok(false)
+        }
+    }
+}
