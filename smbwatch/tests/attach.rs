@@ -8,7 +8,7 @@ use std::os::fd::AsRawFd as _;
 use aya::programs::{SchedClassifier, TcAttachType};
 use nix::sys::signal::Signal;
 use support::agent::{Agent, text};
-use support::lab::{End, Lab, SERVER};
+use support::lab::{End, Lab, SERVER, output};
 use support::peer::attempt;
 
 const CLSACT: &str = "[interfaces]\nback_end = \"clsact\"\n";
@@ -20,8 +20,10 @@ fn a_clsact_filter_stands_next_to_others_and_is_replaced_after_a_kill() {
     };
     lab.run(End::Host, "tc qdisc add dev eth0 clsact");
     for way in ["egress", "ingress"] {
-        let filter = "protocol all prio 7 u32 match u32 0 0 flowid 1:7";
-        lab.run(End::Host, &format!("tc filter add dev eth0 {way} {filter}"));
+        // Classic BPF, which takes every packet.
+        let filter = ["bpf", "bytecode", "1,6 0 0 4294967295,", "flowid", "1:7"];
+        let mut tc = lab.at(End::Host, "tc");
+        output(tc.args(["filter", "add", "dev", "eth0", way, "protocol", "all", "prio", "7"]).args(filter));
     }
     let before = filters(&lab);
 
