@@ -1,6 +1,9 @@
 //! `build`: the agent, with its BPF object inside.
 
-use anyhow::Result;
+use std::path::PathBuf;
+
+use anyhow::{Context, Result};
+use serde_json::Value;
 
 use crate::{process, setup};
 
@@ -25,4 +28,16 @@ pub(crate) fn agent(release: bool) -> Result<()> {
         cargo.arg("--release");
     }
     process::run(&mut cargo)
+}
+
+/// Builds one of the agent's tests; returns its program.
+pub(crate) fn test(name: &str) -> Result<PathBuf> {
+    let mut cargo = process::cargo();
+    cargo.args(["test", "--package", "smbwatch", "--test", name, "--no-run", "--message-format=json"]);
+    let messages = process::output(&mut cargo)?;
+    let mut programs = messages.lines().filter_map(|line| {
+        let message: Value = serde_json::from_str(line).ok()?;
+        (message["target"]["name"] == name).then(|| message["executable"].as_str().map(PathBuf::from))?
+    });
+    programs.next_back().with_context(|| format!("cargo names no program for the test `{name}`"))
 }

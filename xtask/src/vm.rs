@@ -1,6 +1,7 @@
 //! `vm`: the agent on kernels that this machine does not run, in QEMU's software emulation.
 
 use std::fs;
+use std::path::PathBuf;
 use std::time::Instant;
 
 use anyhow::{Context, Result, bail};
@@ -34,6 +35,9 @@ pub(crate) struct Args {
     /// The kernels; none: all of them.
     #[arg(value_enum)]
     kernels: Vec<Series>,
+    /// Also compare the programs with the oracle, packet by packet; another minute for each kernel.
+    #[arg(long)]
+    packets: bool,
 }
 
 /// A kernel series that a Debian suite has as its cloud kernel.
@@ -68,11 +72,15 @@ pub(crate) fn main(args: &Args) -> Result<()> {
     setup::toolchain()?;
     packages::ensure_vm()?;
     build::agent(true)?;
+    let mut programs = vec![workspace::binaries(true).join("smbwatch")];
+    if args.packets {
+        programs.push(build::test("classifier")?);
+    }
     let kernels = if args.kernels.is_empty() { Series::value_variants() } else { &args.kernels };
     let mut failed = 0;
     for series in kernels {
         let kernel = Kernel::of(series.suite()).with_context(|| format!("fetch {}", series.suite()))?;
-        failed += usize::from(!test(&kernel)?);
+        failed += usize::from(!test(&kernel, &programs)?);
     }
     if failed > 0 {
         bail!("the test failed on {failed} of {} kernels", kernels.len());
@@ -81,10 +89,9 @@ pub(crate) fn main(args: &Args) -> Result<()> {
 }
 
 /// Boots a kernel with the test; says how it ended, and returns whether it passed.
-fn test(kernel: &Kernel) -> Result<bool> {
-    let agent = workspace::binaries(true).join("smbwatch");
+fn test(kernel: &Kernel, programs: &[PathBuf]) -> Result<bool> {
     let initrd = kernel.folder().join("initrd");
-    let image = image::build(kernel, &agent)?;
+    let image = image::build(kernel, programs)?;
     fs::write(&initrd, image).with_context(|| format!("write {}", initrd.display()))?;
 
     let log = kernel.folder().join("log");

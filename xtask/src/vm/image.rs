@@ -1,7 +1,7 @@
 //! The guest's whole file system: the agent, busybox, `ip`, `tc`, modules and the test.
 
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
 
@@ -16,15 +16,19 @@ const TEST: &str = include_str!("test.sh");
 const MODULES: [&str; 6] = ["veth", "sch_ingress", "cls_bpf", "act_bpf", "8021q", "wireguard"];
 const FOLDERS: [&str; 6] = ["bin", "dev", "proc", "run", "sys", "tmp"];
 
-/// The initial RAM disk for this kernel.
-pub(super) fn build(kernel: &Kernel, agent: &Path) -> Result<Vec<u8>> {
+/// The initial RAM disk for this kernel. Of a test's program, the name ends with a hash, which is dropped.
+pub(super) fn build(kernel: &Kernel, programs: &[PathBuf]) -> Result<Vec<u8>> {
     let mut archive = Archive::default();
     FOLDERS.iter().for_each(|folder| archive.folder(folder));
     archive.file("init", INIT.as_bytes());
     archive.file("test/test.sh", TEST.as_bytes());
     archive.file("etc/passwd", b"root:x:0:0:root:/:/bin/sh\n");
 
-    program(&mut archive, agent, "test/smbwatch")?;
+    for path in programs {
+        let name = path.file_name().unwrap_or_default().to_string_lossy();
+        let name = name.split('-').next().unwrap_or_default();
+        program(&mut archive, path, &format!("test/{name}"))?;
+    }
     for (name, path) in [("busybox", "bin/busybox"), ("ip", "test/ip"), ("tc", "test/tc")] {
         let program_path = process::which(name).with_context(|| format!("`{name}` is not installed"))?;
         program(&mut archive, &program_path, path)?;

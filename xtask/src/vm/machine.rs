@@ -10,7 +10,7 @@ use anyhow::{Context, Result};
 
 use crate::process;
 
-const LIMIT: Duration = Duration::from_secs(180);
+const LIMIT: Duration = Duration::from_secs(600);
 const POLL: Duration = Duration::from_millis(50);
 const MACHINE: [&str; 18] = [
     "-nodefaults",
