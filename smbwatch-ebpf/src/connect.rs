@@ -14,6 +14,7 @@ use smbwatch_ebpf::rule::{Rule, embedded_ipv4, judge_destination4, judge_destina
 use smbwatch_ebpf::settings::counter;
 use smbwatch_ebpf::wire::{Be16, Be32, Be64};
 
+use crate::image;
 use crate::maps::{Counters, EVENTS, Kernel, OWNERS};
 use crate::sighting::record;
 
@@ -79,7 +80,8 @@ fn remember(context: &SockAddrContext, family: u8, destination: [Be32; 4]) {
         return;
     }
     let Some(counters) = Counters::get() else { return };
-    let Some(mut slot) = EVENTS.reserve::<ConnectEvent>(0) else {
+    let slot = if image::tell(owner.pid.get()) { EVENTS.reserve::<ConnectEvent>(0) } else { None };
+    let Some(mut slot) = slot else {
         counters.add(counter::CONNECT_LOST, 1);
         return;
     };

@@ -7,6 +7,19 @@ use crate::wire::{Be16, Be32, Be64, wire};
 pub const FLOW: u8 = 1;
 /// First byte of a [`ConnectEvent`].
 pub const CONNECT: u8 = 2;
+/// First byte of a [`ProcessEvent`].
+pub const PROCESS: u8 = 3;
+
+/// `marks` of a [`ProcessEvent`] whose executable has been deleted.
+pub const EXECUTABLE_DELETED: u8 = 1 << 0;
+/// `marks` of a [`ProcessEvent`] with more arguments than it holds.
+pub const ARGUMENTS_CUT: u8 = 1 << 1;
+/// Bytes of arguments that a [`ProcessEvent`] holds.
+pub const ARGUMENTS: usize = 512;
+/// Bytes of a path after which a [`ProcessEvent`] takes no further part of it.
+pub const PATH: usize = 512;
+/// Bytes of one part of a path, with the zero behind it.
+pub const PATH_PART: usize = 256;
 
 /// `hook` of a packet that leaves by the interface.
 pub const HOOK_EGRESS: u8 = 1;
@@ -93,5 +106,32 @@ wire! {
         pub destination: [Be32; 4],
         /// Who calls.
         pub owner: Owner,
+    }
+}
+
+wire! {
+    /// A process is about to connect for the first time since it began to run its program. The connect's own
+    /// record follows.
+    pub struct ProcessEvent: 1304 {
+        /// [`PROCESS`].
+        pub kind: u8,
+        /// [`EXECUTABLE_DELETED`] and [`ARGUMENTS_CUT`].
+        pub marks: u8,
+        /// Bytes of `arguments` that hold.
+        pub arguments_length: Be16,
+        /// Process (thread group) identifier in the initial PID namespace.
+        pub pid: Be32,
+        /// The parent's.
+        pub parent: Be32,
+        /// Bytes of `path` that hold.
+        pub path_length: Be16,
+        /// Zero.
+        pub padding: Be16,
+        /// When the process started, CLOCK_BOOTTIME in nanoseconds.
+        pub started: Be64,
+        /// The arguments, each with a zero behind it.
+        pub arguments: [u8; ARGUMENTS],
+        /// The executable's path, last part first, each with a zero behind it.
+        pub path: [u8; PATH + PATH_PART],
     }
 }

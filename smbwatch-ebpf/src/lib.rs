@@ -14,5 +14,6 @@ pub mod wire;
 pub mod owner;
 pub mod event;
 pub mod settings;
+pub mod layout;
 #[cfg(feature = "testing")]
 pub mod testing;

@@ -3,12 +3,12 @@
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
 use jiff::{SignedDuration, Timestamp};
-use smbwatch_ebpf::event::{self, ConnectEvent, FlowEvent};
+use smbwatch_ebpf::event::{self, ConnectEvent, FlowEvent, ProcessEvent};
 use smbwatch_ebpf::flow::Cause;
 use smbwatch_ebpf::owner;
 use smbwatch_ebpf::wire::Be32;
 
-use crate::observation::{ConnectObservation, FlowObservation, Observation, Owner};
+use crate::observation::{ConnectObservation, FlowObservation, Observation, Owner, ProcessObservation};
 
 /// How to turn the kernel's monotonic time into wall-clock time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -48,6 +48,7 @@ pub fn decode(bytes: &[u8], clock: Clock) -> Result<Observation, Error> {
     match kind {
         event::FLOW => flow(&FlowEvent::from_bytes(bytes).ok_or(length)?, clock),
         event::CONNECT => connect(&ConnectEvent::from_bytes(bytes).ok_or(length)?),
+        event::PROCESS => Ok(process(&ProcessEvent::from_bytes(bytes).ok_or(length)?)),
         _ if bytes.is_empty() => Err(length),
         _ => Err(Error::Kind(kind)),
     }
@@ -78,6 +79,32 @@ fn flow(event: &FlowEvent, clock: Clock) -> Result<Observation, Error> {
         owner: event.owner.is_known().then(|| owner(&event.owner)),
         lost: event.lost.get(),
     })))
+}
+
+fn process(event: &ProcessEvent) -> Observation {
+    let start = |bytes: &[u8], length: u16| bytes.get(..usize::from(length)).unwrap_or(bytes).to_vec();
+    Observation::Process(ProcessObservation {
+        pid: event.pid.get(),
+        parent: event.parent.get(),
+        started: event.started.get(),
+        executable: path(&start(&event.path, event.path_length.get()), event.marks),
+        command_line: start(&event.arguments, event.arguments_length.get()),
+        cut: event.marks & event::ARGUMENTS_CUT != 0,
+    })
+}
+
+/// A path from its parts, last part first, as /proc/PID/exe has it.
+fn path(parts: &[u8], marks: u8) -> Option<String> {
+    let parts = parts.strip_suffix(&[0]).filter(|parts| !parts.is_empty())?;
+    let mut path = String::new();
+    for part in parts.rsplit(|byte| *byte == 0) {
+        path.push('/');
+        path.push_str(&printable(part));
+    }
+    if marks & event::EXECUTABLE_DELETED != 0 {
+        path.push_str(" (deleted)");
+    }
+    Some(path)
 }
 
 fn connect(event: &ConnectEvent) -> Result<Observation, Error> {
@@ -129,4 +156,17 @@ impl Clock {
 /// Text that is safe to show: what others chose may hold control characters, or no UTF-8 at all.
 pub fn printable(bytes: &[u8]) -> String {
     String::from_utf8_lossy(bytes).chars().map(|c| if c.is_control() { '\u{fffd}' } else { c }).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn paths_are_put_together_from_their_last_part() {
+        assert_eq!(path(b"smbclient\0bin\0usr\0", 0).as_deref(), Some("/usr/bin/smbclient"));
+        assert_eq!(path(b"memfd:x\0", event::EXECUTABLE_DELETED).as_deref(), Some("/memfd:x (deleted)"));
+        assert_eq!(path(b"", 0), None);
+        assert_eq!(path(b"cut", 0), None);
+    }
 }

@@ -14,7 +14,7 @@ use std::sync::Arc;
 use lru::LruCache;
 use serde::Serialize;
 
-use crate::observation::{ConnectObservation, FlowObservation, Owner};
+use crate::observation::{ConnectObservation, FlowObservation, Owner, ProcessObservation};
 use process::Process;
 use users::Users;
 
@@ -50,6 +50,8 @@ pub struct Who {
 pub struct Enricher {
     by_socket: LruCache<u64, Arc<Process>>,
     by_pid: LruCache<u32, (Owner, Arc<Process>)>,
+    /// What processes run, from the kernel's own memory.
+    images: LruCache<u32, ProcessObservation>,
     users: Users,
     interfaces: HashMap<u32, String>,
 }
@@ -60,6 +62,7 @@ impl Enricher {
         Self {
             by_socket: LruCache::new(SOCKETS),
             by_pid: LruCache::new(PROCESSES),
+            images: LruCache::new(PROCESSES),
             users: Users::default(),
             interfaces: HashMap::new(),
         }
@@ -68,6 +71,12 @@ impl Enricher {
     /// Learns an interface's name.
     pub fn interface(&mut self, index: u32, name: &str) {
         self.interfaces.insert(index, name.to_owned());
+    }
+
+    /// Learns what a process runs; what was known of an earlier one of that number is no longer true.
+    pub fn running(&mut self, image: ProcessObservation) {
+        self.by_pid.pop(&image.pid);
+        self.images.put(image.pid, image);
     }
 
     /// Looks at a process that is about to connect, while it still lives.
@@ -95,7 +104,7 @@ impl Enricher {
         {
             return Arc::clone(process);
         }
-        let process = Arc::new(process::look(owner, &mut self.users));
+        let process = Arc::new(process::look(owner, self.images.get(&owner.pid), &mut self.users));
         self.by_pid.put(owner.pid, (owner.clone(), Arc::clone(&process)));
         process
     }

@@ -10,6 +10,8 @@ use smbwatch_ebpf::flow::{self, Cause};
 pub enum Observation {
     /// A flow changed its state.
     Flow(Box<FlowObservation>),
+    /// What a process runs that is about to connect.
+    Process(ProcessObservation),
     /// A process is about to connect.
     Connect(ConnectObservation),
 }
@@ -53,6 +55,23 @@ pub struct FlowObservation {
     pub owner: Option<Owner>,
     /// Records lost before this one.
     pub lost: u32,
+}
+
+/// What a process runs, as the kernel has it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ProcessObservation {
+    /// Process identifier in the initial PID namespace.
+    pub pid: u32,
+    /// The parent's.
+    pub parent: u32,
+    /// When it started, in nanoseconds of CLOCK_BOOTTIME.
+    pub started: u64,
+    /// Path of the executable, ending in ` (deleted)` where the file is gone.
+    pub executable: Option<String>,
+    /// The command line, a zero behind each argument.
+    pub command_line: Vec<u8>,
+    /// The command line is longer than that.
+    pub cut: bool,
 }
 
 /// A process is about to connect.

@@ -136,6 +136,7 @@ impl Stages {
     fn take(&mut self, record: &[u8], clock: Clock) {
         match decode(record, clock) {
             Ok(Observation::Flow(sighting)) => self.flow(&sighting),
+            Ok(Observation::Process(process)) => self.enricher.running(process),
             Ok(Observation::Connect(connect)) => {
                 self.account.connects += 1;
                 self.enricher.connecting(&connect);

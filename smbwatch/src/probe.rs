@@ -1,6 +1,7 @@
 //! The programs in the kernel: load them, attach them, and read their counters.
 
 mod attach;
+mod btf;
 mod error;
 pub mod interfaces;
 mod lock;
@@ -12,6 +13,7 @@ use std::path::Path;
 use aya::maps::{MapData, PerCpuArray, RingBuf};
 use aya::programs::{Program, ProgramError, SchedClassifier};
 use aya::{Ebpf, EbpfLoader};
+use smbwatch_ebpf::layout::{LAYOUT, Layout};
 use smbwatch_ebpf::settings::{self, counter};
 use smbwatch_ebpf::skip::Skip;
 
@@ -55,10 +57,20 @@ impl Probe {
         error::check_kernel()?;
         let settings = tables::settings(config);
         let bytes: Vec<u8> = settings.to_bytes().collect();
+        let layout = btf::layout().unwrap_or_else(|| {
+            log::warn!(
+                "the kernel does not tell how it keeps processes ({}): one that ends right after it connects \
+                 may go without executable and arguments",
+                btf::VMLINUX
+            );
+            Layout::default()
+        });
+        let layout: Vec<u8> = layout.to_bytes().collect();
         let mut loader = EbpfLoader::new();
         loader
             .btf(None)
             .override_global(settings::SETTINGS, bytes.as_slice(), true)
+            .override_global(LAYOUT, layout.as_slice(), true)
             .map_max_entries("FLOWS4", config.flows)
             .map_max_entries("FLOWS6", config.flows.div_ceil(2))
             .map_max_entries("EVENTS", config.ring_bytes);

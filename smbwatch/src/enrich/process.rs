@@ -9,7 +9,7 @@ use procfs::process::{Process as ProcEntry, Stat};
 use super::redact::redact;
 use super::users::Users;
 use crate::decode::printable;
-use crate::observation::Owner;
+use crate::observation::{Owner, ProcessObservation};
 
 /// Bytes of a command line that are read.
 const MAX_COMMAND_LINE: u64 = 4096;
@@ -58,8 +58,8 @@ pub struct Ancestor {
     pub executable: Option<String>,
 }
 
-/// Looks at the process that connected.
-pub(super) fn look(owner: &Owner, users: &mut Users) -> Process {
+/// Looks at the process that connected. `image` is what the kernel said of it, before it could end.
+pub(super) fn look(owner: &Owner, image: Option<&ProcessObservation>, users: &mut Users) -> Process {
     let mut process = Process {
         pid: owner.pid,
         tid: owner.tid,
@@ -69,6 +69,15 @@ pub(super) fn look(owner: &Owner, users: &mut Users) -> Process {
         user: users.name(owner.uid),
         ..Process::default()
     };
+    if let Some(image) = image {
+        process.executable = image.executable.clone();
+        (process.arguments, process.arguments_cut) = arguments(&image.command_line, image.cut);
+        process.started(image.started / tick());
+        process.ancestors = ancestors(i32::try_from(image.parent).unwrap_or(0));
+        if !image.cut {
+            return process;
+        }
+    }
     // What vanishes first is read first: the executable and the arguments go at exit, before the entry.
     let Some(entry) = entry(owner.pid) else { return process };
     let executable = executable(&entry);
@@ -78,13 +87,23 @@ pub(super) fn look(owner: &Owner, users: &mut Users) -> Process {
         // The identifier belongs to another process by now.
         return process;
     }
-    process.executable = executable;
-    process.arguments = arguments;
-    process.arguments_cut = cut;
-    process.start = start(&stat);
-    process.start_ticks = Some(stat.starttime);
-    process.ancestors = ancestors(&stat);
+    if image.is_none() {
+        process.executable = executable;
+        process.started(stat.starttime);
+        process.ancestors = ancestors(stat.ppid);
+    }
+    if arguments.len() >= process.arguments.len() {
+        process.arguments = arguments;
+        process.arguments_cut = cut;
+    }
     process
+}
+
+impl Process {
+    fn started(&mut self, ticks: u64) {
+        self.start = start(ticks);
+        self.start_ticks = Some(ticks);
+    }
 }
 
 fn entry(pid: u32) -> Option<ProcEntry> {
@@ -101,9 +120,13 @@ fn command_line(entry: &ProcEntry) -> (Vec<String>, bool) {
     if !matches!(read, Ok(Ok(_))) {
         return (Vec::new(), false);
     }
-    let mut arguments = split(&bytes);
+    arguments(&bytes, bytes.len() as u64 == MAX_COMMAND_LINE)
+}
+
+fn arguments(command_line: &[u8], cut: bool) -> (Vec<String>, bool) {
+    let mut arguments = split(command_line);
     redact(&mut arguments);
-    let cut = bytes.len() as u64 == MAX_COMMAND_LINE || arguments.len() > MAX_ARGUMENTS;
+    let cut = cut || arguments.len() > MAX_ARGUMENTS;
     arguments.truncate(MAX_ARGUMENTS);
     (arguments, cut)
 }
@@ -120,9 +143,9 @@ fn split(command_line: &[u8]) -> Vec<String> {
     runs.filter(|run| run.len() == 1).flatten().map(|argument| printable(argument)).collect()
 }
 
-fn ancestors(stat: &Stat) -> Vec<Ancestor> {
+fn ancestors(parent: i32) -> Vec<Ancestor> {
     let mut ancestors = Vec::new();
-    let mut pid = stat.ppid;
+    let mut pid = parent;
     while pid > 0 && ancestors.len() < MAX_ANCESTORS {
         let Ok(entry) = ProcEntry::new(pid) else { break };
         let Ok(stat) = entry.stat() else { break };
@@ -142,14 +165,18 @@ fn started_after(stat: &Stat, monotonic: u64) -> bool {
     let (Some(boot), Some(now)) = (clock(libc::CLOCK_BOOTTIME), clock(libc::CLOCK_MONOTONIC)) else {
         return false;
     };
-    let started = stat.starttime.saturating_mul(1_000_000_000 / procfs::ticks_per_second().max(1));
+    let started = stat.starttime.saturating_mul(tick());
     started > monotonic.saturating_add(boot.saturating_sub(now))
 }
 
-fn start(stat: &Stat) -> Option<Timestamp> {
-    let running = clock(libc::CLOCK_BOOTTIME)?
-        .saturating_sub(stat.starttime.saturating_mul(1_000_000_000 / procfs::ticks_per_second().max(1)));
+fn start(ticks: u64) -> Option<Timestamp> {
+    let running = clock(libc::CLOCK_BOOTTIME)?.saturating_sub(ticks.saturating_mul(tick()));
     Timestamp::now().checked_sub(SignedDuration::from_nanos(i64::try_from(running).ok()?)).ok()
+}
+
+/// Nanoseconds in which /proc counts.
+fn tick() -> u64 {
+    1_000_000_000 / procfs::ticks_per_second().max(1)
 }
 
 fn clock(id: libc::clockid_t) -> Option<u64> {
@@ -171,7 +198,7 @@ mod tests {
     #[test]
     fn this_process_is_known_with_its_parents() {
         let now = clock(libc::CLOCK_MONOTONIC).expect("a clock");
-        let process = look(&me(now), &mut Users::default());
+        let process = look(&me(now), None, &mut Users::default());
         let executable = std::env::current_exe().expect("an executable");
         assert_eq!(process.executable.as_deref(), executable.to_str());
         assert_eq!(process.arguments.first().map(String::as_str), std::env::args().next().as_deref());
@@ -192,7 +219,7 @@ mod tests {
 
     #[test]
     fn a_process_that_started_later_is_not_taken_for_the_one_that_connected() {
-        let process = look(&me(1), &mut Users::default());
+        let process = look(&me(1), None, &mut Users::default());
         assert_eq!((process.executable, process.arguments.len()), (None, 0));
         assert_eq!(process.name, "me");
     }
