@@ -5,8 +5,6 @@
     reason = "lengths are bounded by the buffers that they are of"
 )]
 
-use core::arch::asm;
-
 use aya_ebpf::helpers::bpf_get_current_task;
 use aya_ebpf::helpers::generated::{bpf_probe_read_kernel, bpf_probe_read_kernel_str, bpf_probe_read_user};
 use aya_ebpf::macros::map;
@@ -18,6 +16,7 @@ use smbwatch_ebpf::layout::Layout;
 use smbwatch_ebpf::wire::{Be16, Be32, Be64};
 
 use crate::maps::EVENTS;
+use crate::skb::opaque;
 
 /// Directories and mounts that are passed on the way from an executable to the root.
 const MAX_DEPTH: usize = 24;
@@ -112,7 +111,7 @@ fn arguments(mm: u64, buffer: *mut u8) -> (u16, u8) {
     let length = word(mm, offset!(mm_arg_end)).wrapping_sub(start);
     let (wanted, cut) =
         if length < ARGUMENTS as u64 { (length, 0) } else { (ARGUMENTS as u64 - 1, ARGUMENTS_CUT) };
-    let wanted = opaque(wanted) & (ARGUMENTS as u64 - 1);
+    let wanted = opaque(wanted as usize) & (ARGUMENTS - 1);
     // SAFETY: `buffer` holds `ARGUMENTS` bytes; the helper checks the user's memory.
     let result = unsafe { bpf_probe_read_user(buffer.cast(), wanted as u32, start as *const _) };
     if result == 0 { (wanted as u16, cut) } else { (0, 0) }
@@ -152,7 +151,7 @@ unsafe fn path(file: u64, length: *mut Be16, buffer: *mut u8) -> u8 {
         if used >= PATH as u64 {
             break;
         }
-        let at = (opaque(used) & (PATH as u64 - 1)) as usize;
+        let at = opaque(used as usize) & (PATH - 1);
         let name = word(dentry, offset!(dentry_name));
         // SAFETY: `buffer` holds PATH_PART bytes more than PATH; the helper checks the kernel's memory.
         let copied =
@@ -185,15 +184,4 @@ fn half(base: u64, offset: u32) -> u32 {
     // SAFETY: as in `word`.
     unsafe { bpf_probe_read_kernel((&raw mut half).cast(), 4, from as *const _) };
     half
-}
-
-/// Hides a number's bounds from the compiler, which else drops the mask that the verifier wants to see.
-#[inline(always)]
-fn opaque(number: u64) -> u64 {
-    let copy: u64;
-    // SAFETY: a move from register to register.
-    unsafe {
-        asm!("{copy} = {number}", copy = lateout(reg) copy, number = in(reg) number, options(pure, nomem, nostack))
-    }
-    copy
 }

@@ -232,14 +232,14 @@ pub(crate) fn now() -> u64 {
     unsafe { bpf_ktime_get_ns() }
 }
 
-/// Hides where a pointer came from. The compiler takes `data` for a number below 2^32 and drops bounds
-/// checks that follow from others; the verifier knows better what a pointer is, and wants each of them.
+/// Hides what the compiler knows of a number. It takes `data` for one below 2^32, and drops bounds checks and
+/// masks that follow from others; the verifier knows better what a pointer is, and wants each of them.
 #[inline(always)]
-fn opaque(pointer: usize) -> usize {
+pub(crate) fn opaque(number: usize) -> usize {
     let copy: usize;
     // SAFETY: a move from register to register.
     unsafe {
-        asm!("{copy} = {pointer}", copy = lateout(reg) copy, pointer = in(reg) pointer, options(pure, nomem, nostack))
+        asm!("{copy} = {number}", copy = lateout(reg) copy, number = in(reg) number, options(pure, nomem, nostack))
     }
     copy
 }

@@ -55,30 +55,39 @@ impl Probe {
     /// Loads the programs and fills their tables. A verifier's refusal is written to `run_dir`.
     pub fn load(config: &Config, run_dir: &Path) -> Result<Self, Error> {
         error::check_kernel()?;
-        let settings = tables::settings(config);
-        let bytes: Vec<u8> = settings.to_bytes().collect();
-        let layout = btf::layout().unwrap_or_else(|| {
+        let loaded = match btf::layout() {
+            Some(layout) => match Self::load_with(config, &layout) {
+                // A kernel in lockdown lets no program read its memory.
+                Err(error) if !error::is_permission(&error) => Err(error.root_cause().to_string()),
+                loaded => Ok(loaded),
+            },
+            None => Err(format!("{} does not tell", btf::VMLINUX)),
+        };
+        let loaded = loaded.unwrap_or_else(|reason| {
             log::warn!(
-                "the kernel does not tell how it keeps processes ({}): one that ends right after it connects \
-                 may go without executable and arguments",
-                btf::VMLINUX
+                "how the kernel keeps processes is not known ({reason}): one that ends right after it \
+                 connects may go without executable and arguments"
             );
-            Layout::default()
+            Self::load_with(config, &Layout::default())
         });
+        give_back_memory();
+        loaded.map_err(|error| error::refused(error, run_dir))
+    }
+
+    fn load_with(config: &Config, layout: &Layout) -> anyhow::Result<Self> {
+        let settings: Vec<u8> = tables::settings(config).to_bytes().collect();
         let layout: Vec<u8> = layout.to_bytes().collect();
-        let mut loader = EbpfLoader::new();
-        loader
+        let mut bpf = EbpfLoader::new()
             .btf(None)
-            .override_global(settings::SETTINGS, bytes.as_slice(), true)
+            .override_global(settings::SETTINGS, settings.as_slice(), true)
             .override_global(LAYOUT, layout.as_slice(), true)
             .map_max_entries("FLOWS4", config.flows)
             .map_max_entries("FLOWS6", config.flows.div_ceil(2))
-            .map_max_entries("EVENTS", config.ring_bytes);
-        let mut bpf = loader.load(OBJECT).map_err(|error| error::refused(error.into(), run_dir))?;
-        tables::fill(&mut bpf, config).map_err(|error| error::refused(error, run_dir))?;
-        load_programs(&mut bpf, config.owners).map_err(|error| error::refused(error, run_dir))?;
-        let counters = map(&mut bpf, "COUNTERS").map_err(|error| error::refused(error, run_dir))?;
-        give_back_memory();
+            .map_max_entries("EVENTS", config.ring_bytes)
+            .load(OBJECT)?;
+        tables::fill(&mut bpf, config)?;
+        load_programs(&mut bpf, config.owners)?;
+        let counters = map(&mut bpf, "COUNTERS")?;
         Ok(Self { bpf, counters })
     }
 

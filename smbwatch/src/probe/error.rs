@@ -92,9 +92,14 @@ pub(super) fn kernel_is_at_least((major, minor): (u8, u8)) -> bool {
     KernelVersion::current().is_ok_and(|current| current >= KernelVersion::new(major, minor, 0))
 }
 
+/// Whether a loader's error is about who asks.
+pub(super) fn is_permission(error: &anyhow::Error) -> bool {
+    error.chain().filter_map(|cause| cause.downcast_ref::<std::io::Error>()).any(is_denied)
+}
+
 /// Names what lies behind a loader's error, and keeps the verifier's log where there is one.
 pub(super) fn refused(error: anyhow::Error, run_dir: &Path) -> Error {
-    let denied = error.chain().filter_map(|cause| cause.downcast_ref::<std::io::Error>()).any(is_denied);
+    let denied = is_permission(&error);
     if denied && !nix::unistd::geteuid().is_root() {
         return Error::Permission;
     }
