@@ -161,7 +161,9 @@ impl Alerter {
         let parent = process.ancestors.first();
         ProcessFields {
             pid: process.pid,
-            entity_id: process.start_ticks.map(|ticks| format!("{}-{}-{ticks}", self.host.id, process.pid)),
+            entity_id: process
+                .start_ticks
+                .map(|ticks| format!("{}-{}-{ticks}", self.host.machine(), process.pid)),
             name: process.name.clone(),
             executable: process.executable.clone(),
             args: process.arguments.clone(),

@@ -213,8 +213,7 @@ fn is_public(address: IpAddr) -> bool {
 
 /// What makes identifiers of this host differ from those of another.
 fn short(host: &Host) -> &str {
-    let id = if host.id.is_empty() { &host.name } else { &host.id };
-    id.get(..8).unwrap_or(id)
+    host.machine().get(..8).unwrap_or(host.machine())
 }
 
 /// Waits on a descriptor of BPF.

@@ -77,8 +77,10 @@ impl Probe {
     fn load_with(config: &Config, layout: &Layout) -> anyhow::Result<Self> {
         let settings: Vec<u8> = tables::settings(config).to_bytes().collect();
         let layout: Vec<u8> = layout.to_bytes().collect();
+        let log_level = log::max_level() as u8;
         let mut bpf = EbpfLoader::new()
             .btf(None)
+            .override_global(aya_log::LEVEL, &log_level, true)
             .override_global(settings::SETTINGS, settings.as_slice(), true)
             .override_global(LAYOUT, layout.as_slice(), true)
             .map_max_entries("FLOWS4", config.flows)

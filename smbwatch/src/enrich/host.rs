@@ -29,4 +29,9 @@ impl Host {
             architecture: uname.machine().to_string_lossy().into_owned(),
         }
     }
+
+    /// What tells this host from others: its identifier, or its name where it has none.
+    pub fn machine(&self) -> &str {
+        if self.id.is_empty() { &self.name } else { &self.id }
+    }
 }
