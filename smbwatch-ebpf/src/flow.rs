@@ -195,14 +195,15 @@ impl Flow {
             self.marks |= if seen.flags & RST != 0 { ENDED | RESET } else { ENDED };
         }
         let gained = self.marks & !was;
-        if gained & (SMB | ESTABLISHED | ENDED) == 0 || was & ENDED != 0 {
-            None
-        } else if gained & SMB != 0 {
+        // An end may be forged, so it silences nothing that comes after it.
+        if gained & SMB != 0 {
             Some(Cause::Smb)
         } else if gained & ENDED != 0 {
             Some(Cause::Ended)
-        } else {
+        } else if gained & ESTABLISHED != 0 {
             Some(Cause::Established)
+        } else {
+            None
         }
     }
 

@@ -114,7 +114,7 @@ fn arguments(mm: u64, buffer: *mut u8) -> (u16, u8) {
     let wanted = opaque(wanted as usize) & (ARGUMENTS - 1);
     // SAFETY: `buffer` holds `ARGUMENTS` bytes; the helper checks the user's memory.
     let result = unsafe { bpf_probe_read_user(buffer.cast(), wanted as u32, start as *const _) };
-    if result == 0 { (wanted as u16, cut) } else { (0, 0) }
+    if result == 0 { (wanted as u16, cut) } else { (0, ARGUMENTS_CUT) }
 }
 
 /// Copies the parts of the path of `file` to the record, last part first, across mounts up to the root; tells

@@ -36,7 +36,7 @@ pub struct Cli {
 enum Command {
     /// Watch this host, until SIGINT or SIGTERM.
     ///
-    /// Alerts go to standard output, and to the sinks that the configuration names; messages go to standard
+    /// Alerts go to standard output, or to the sinks that the configuration names instead; messages go to standard
     /// error. SIGHUP opens files again. At the end a summary tells what was seen, alerted, suppressed and
     /// lost.
     Run(Run),

@@ -81,14 +81,16 @@ impl Enricher {
 
     /// Looks at a process that is about to connect, while it still lives.
     pub fn connecting(&mut self, connect: &ConnectObservation) {
-        let process = self.process(&connect.owner);
+        let image = self.images.get(&connect.owner.pid).cloned();
+        let process = self.process(&connect.owner, image.as_ref());
         self.by_socket.put(connect.cookie, process);
     }
 
     /// Says who is behind a flow.
     pub fn who(&mut self, flow: &FlowObservation) -> Who {
         let known = flow.cookie.and_then(|cookie| self.by_socket.get(&cookie).cloned());
-        let process = known.or_else(|| flow.owner.as_ref().map(|owner| self.process(owner)));
+        // No image: it comes with a connect to a watched port alone, and this may be another program by now.
+        let process = known.or_else(|| flow.owner.as_ref().map(|owner| self.process(owner, None)));
         let interface = self.interfaces.get(&flow.interface).cloned();
         Who {
             method: if process.is_some() { Method::Owner } else { Method::None },
@@ -97,14 +99,15 @@ impl Enricher {
         }
     }
 
-    fn process(&mut self, owner: &Owner) -> Arc<Process> {
+    fn process(&mut self, owner: &Owner, image: Option<&ProcessObservation>) -> Arc<Process> {
         if let Some((seen, process)) = self.by_pid.get(&owner.pid)
-            && (&seen.comm, seen.uid, seen.cgroup) == (&owner.comm, owner.uid, owner.cgroup)
+            && (&seen.comm, seen.tid, seen.uid, seen.gid, seen.cgroup)
+                == (&owner.comm, owner.tid, owner.uid, owner.gid, owner.cgroup)
             && owner.monotonic.abs_diff(seen.monotonic) < SAME_PROCESS
         {
             return Arc::clone(process);
         }
-        let process = Arc::new(process::look(owner, self.images.get(&owner.pid), &mut self.users));
+        let process = Arc::new(process::look(owner, image, &mut self.users));
         self.by_pid.put(owner.pid, (owner.clone(), Arc::clone(&process)));
         process
     }

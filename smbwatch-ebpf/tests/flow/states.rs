@@ -167,6 +167,11 @@ fn connections_that_do_not_come_about() {
         (ENDED | RESET | REFUSED, 0, 0, 1),
     );
     check(
+        "a forged refusal before the answer",
+        vec![(syn(), ATTEMPTED), (answer(RST, 0, 0), Some(Cause::Refused)), (ack(1, 1), GREETED)],
+        (ENDED | RESET | REFUSED | ESTABLISHED, 0, 0, 2),
+    );
+    check(
         "refused, and tried again with the same number",
         vec![(syn(), ATTEMPTED), (answer(RST | ACK, 0, 0), Some(Cause::Refused)), (syn(), None)],
         (ENDED | RESET | REFUSED, 0, 0, 2),
@@ -218,8 +223,8 @@ fn ends() {
         (ESTABLISHED | ENDED, 20, 0, 4),
     );
     check(
-        "SMB after the end",
-        with(vec![(answer(RST, 1, 0), OVER), (message(1, 1, 50), None)]),
+        "SMB after what looked like the end",
+        with(vec![(answer(RST, 1, 0), OVER), (message(1, 1, 50), Some(Cause::Smb))]),
         (ESTABLISHED | ENDED | RESET | SMB, 50, 0, 3),
     );
 }

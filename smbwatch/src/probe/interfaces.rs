@@ -54,7 +54,15 @@ pub async fn named(handle: &Handle, names: &[String]) -> Result<Vec<Interface>, 
             available: all.iter().map(|interface| interface.name.clone()).collect(),
         })
     };
-    names.iter().map(find).collect()
+    // A name that is given twice would have each packet judged twice.
+    let mut named: Vec<Interface> = Vec::new();
+    for name in names {
+        let interface = find(name)?;
+        if !named.contains(&interface) {
+            named.push(interface);
+        }
+    }
+    Ok(named)
 }
 
 /// The interfaces that a default route of either family leaves by.
