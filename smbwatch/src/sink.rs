@@ -101,11 +101,6 @@ impl Running {
         let _ = self.queue.try_send(Message::Wake);
     }
 
-    /// Whether the sink has stopped.
-    pub fn is_finished(&self) -> bool {
-        self.thread.is_finished()
-    }
-
     /// Takes no more alerts; the sink stops when its queue is empty.
     pub fn close(self) -> Closing {
         Closing { name: self.name, tally: self.tally, thread: self.thread }
