@@ -14,7 +14,7 @@ use smbwatch_ebpf::rule::{Rule, embedded_ipv4, judge_destination4, judge_destina
 use smbwatch_ebpf::settings::counter;
 use smbwatch_ebpf::wire::{Be16, Be32, Be64};
 
-use crate::image;
+use crate::image::{self, Version};
 use crate::maps::{Counters, EVENTS, Kernel, OWNERS};
 use crate::sighting::record;
 
@@ -71,7 +71,8 @@ fn remember(context: &SockAddrContext, family: u8, destination: [Be32; 4]) {
     if !watched && !Kernel.any_port() {
         return;
     }
-    let owner = caller(raw);
+    let version = Version::current();
+    let owner = caller(raw, &version);
     // SAFETY: a helper on a valid context.
     let cookie = unsafe { bpf_get_socket_cookie(raw.cast()) };
     // A table that takes no more costs the name of one process, which the agent then says is unknown.
@@ -80,7 +81,7 @@ fn remember(context: &SockAddrContext, family: u8, destination: [Be32; 4]) {
         return;
     }
     let Some(counters) = Counters::get() else { return };
-    let slot = if image::tell(owner.pid.get()) { EVENTS.reserve::<ConnectEvent>(0) } else { None };
+    let slot = if image::tell(owner.pid.get(), &version) { EVENTS.reserve::<ConnectEvent>(0) } else { None };
     let Some(mut slot) = slot else {
         counters.add(counter::CONNECT_LOST, 1);
         return;
@@ -99,7 +100,7 @@ fn remember(context: &SockAddrContext, family: u8, destination: [Be32; 4]) {
 }
 
 #[inline(always)]
-fn caller(context: *mut bpf_sock_addr) -> Owner {
+fn caller(context: *mut bpf_sock_addr, version: &Version) -> Owner {
     let [pid, tid] = halves(bpf_get_current_pid_tgid());
     let [gid, uid] = halves(bpf_get_current_uid_gid());
     Owner {
@@ -109,6 +110,8 @@ fn caller(context: *mut bpf_sock_addr) -> Owner {
         cgroup: Be64::new(unsafe { bpf_get_current_cgroup_id() }),
         // SAFETY: as above.
         netns: Be64::new(unsafe { bpf_get_netns_cookie(context.cast()) }),
+        started: Be64::new(version.started),
+        execs: Be64::new(version.execs),
         pid: Be32::new(pid),
         tid: Be32::new(tid),
         uid: Be32::new(uid),

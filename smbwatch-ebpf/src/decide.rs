@@ -1,6 +1,7 @@
 //! The whole decision about a packet of a flow that is not known yet, for replays and tests on the host.
 
 use crate::packet::PacketBytes;
+use crate::parse::ethernet::{self, Tags};
 use crate::parse::tcp::{Clause, Segment};
 use crate::parse::{Candidate, Link, Way, parse, smb};
 use crate::rule::{Rule, judge4, judge6};
@@ -13,20 +14,23 @@ pub struct Opening {
     pub candidate: Candidate,
     /// The payload begins an SMB message.
     pub smb: bool,
+    /// Inline VLAN tags.
+    pub tags: Tags,
 }
 
 /// Judges `packet` by every clause of `rule`, as the programs do.
 pub fn decide<P: PacketBytes, R: Rule>(link: Link, packet: P, rule: &R) -> Result<Opening, Skip> {
     let candidate = parse(link, Way::Out, packet, rule)?;
     let (judged, segment) = match candidate {
-        Candidate::V4 { source, destination, segment, .. } => (judge4(rule, source, destination), segment),
-        Candidate::V6 { source, destination, segment, .. } => (judge6(rule, source, destination), segment),
+        Candidate::V4 { source, destination, segment } => (judge4(rule, source, destination), segment),
+        Candidate::V6 { source, destination, segment } => (judge6(rule, source, destination), segment),
     };
     if segment.clause == Clause::KnownFlow {
         return Err(Skip::OtherPort);
     }
     judged?;
-    Ok(Opening { candidate, smb: begins_message(packet, &segment)? })
+    let smb = begins_message(packet, &segment)?;
+    Ok(Opening { candidate, smb, tags: ethernet::tags(link, packet) })
 }
 
 /// Whether the payload of `segment`, the end of `packet`, begins an SMB message.

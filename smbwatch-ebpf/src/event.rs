@@ -14,17 +14,16 @@ pub const PROCESS: u8 = 3;
 pub const EXECUTABLE_DELETED: u8 = 1 << 0;
 /// `marks` of a [`ProcessEvent`] with more arguments than it holds.
 pub const ARGUMENTS_CUT: u8 = 1 << 1;
+/// `marks` of a [`ProcessEvent`] whose path goes on above the parts that it holds.
+pub const PATH_CUT: u8 = 1 << 2;
+/// Processes whose [`ProcessEvent`] is sent once; that of any further one replaces the oldest's.
+pub const IMAGES: u32 = 1 << 10;
 /// Bytes of arguments that a [`ProcessEvent`] holds.
 pub const ARGUMENTS: usize = 512;
 /// Bytes of a path after which a [`ProcessEvent`] takes no further part of it.
 pub const PATH: usize = 512;
 /// Bytes of one part of a path, with the zero behind it.
 pub const PATH_PART: usize = 256;
-
-/// `hook` of a packet that leaves by the interface.
-pub const HOOK_EGRESS: u8 = 1;
-/// `hook` of a packet that enters the host by the interface, coming from a workload behind it.
-pub const HOOK_INGRESS: u8 = 2;
 
 /// `family` of IPv4; the address is the first word of its field, and the others are 0.
 pub const IPV4: u8 = 4;
@@ -33,15 +32,15 @@ pub const IPV6: u8 = 6;
 
 wire! {
     /// A flow changed its state.
-    pub struct FlowEvent: 192 {
+    pub struct FlowEvent: 208 {
         /// [`FLOW`].
         pub kind: u8,
         /// A [`crate::flow::Cause`].
         pub cause: u8,
         /// [`IPV4`] or [`IPV6`].
         pub family: u8,
-        /// [`HOOK_EGRESS`] or [`HOOK_INGRESS`].
-        pub hook: u8,
+        /// Zero.
+        pub reserved: u8,
         /// The flow's marks, see [`crate::flow`].
         pub marks: Be16,
         /// Outer VLAN identifier, or 0.
@@ -64,7 +63,7 @@ wire! {
         pub socket_uid: Be32,
         /// Time of the packet, CLOCK_MONOTONIC in nanoseconds.
         pub time: Be64,
-        /// Time of the flow's first packet, CLOCK_MONOTONIC in nanoseconds, to the tick.
+        /// Time of the flow's first packet, CLOCK_MONOTONIC in nanoseconds.
         pub first_seen: Be64,
         /// Time of the peer's SYN-ACK, CLOCK_MONOTONIC in nanoseconds, or 0.
         pub answered: Be64,
@@ -91,7 +90,7 @@ wire! {
 
 wire! {
     /// A process is about to connect to where the rule will match.
-    pub struct ConnectEvent: 88 {
+    pub struct ConnectEvent: 104 {
         /// [`CONNECT`].
         pub kind: u8,
         /// [`IPV4`] or [`IPV6`].
@@ -112,10 +111,10 @@ wire! {
 wire! {
     /// A process is about to connect for the first time since it began to run its program. The connect's own
     /// record follows.
-    pub struct ProcessEvent: 1304 {
+    pub struct ProcessEvent: 1312 {
         /// [`PROCESS`].
         pub kind: u8,
-        /// [`EXECUTABLE_DELETED`] and [`ARGUMENTS_CUT`].
+        /// [`EXECUTABLE_DELETED`], [`ARGUMENTS_CUT`] and [`PATH_CUT`].
         pub marks: u8,
         /// Bytes of `arguments` that hold.
         pub arguments_length: Be16,
@@ -129,6 +128,8 @@ wire! {
         pub padding: Be16,
         /// When the process started, CLOCK_BOOTTIME in nanoseconds.
         pub started: Be64,
+        /// How often it has called `execve`.
+        pub execs: Be64,
         /// The arguments, each with a zero behind it.
         pub arguments: [u8; ARGUMENTS],
         /// The executable's path, last part first, each with a zero behind it.

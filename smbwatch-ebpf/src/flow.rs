@@ -21,10 +21,12 @@ pub const UNANSWERED: u16 = 1 << 7;
 /// The flow was recognised by its payload, on a port that is not watched.
 pub const CONTENT: u16 = 1 << 8;
 
-/// The client has acknowledged something.
+/// In `progress`: the client has acknowledged something.
 const ACKNOWLEDGES: u16 = 1 << 0;
-/// The peer has sent a FIN that is not acknowledged yet.
-const PEER_CLOSING: u16 = 1 << 1;
+/// In `progress`: the client has acknowledged the peer's FIN.
+const PEER_CLOSED: u16 = 1 << 1;
+/// In `heard`, beside the marks: the peer has sent a FIN that the client has not acknowledged before.
+const PEER_CLOSING: u16 = 1 << 15;
 
 /// Why a record of a flow was made.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -80,8 +82,9 @@ pub struct Seen {
     pub smb: bool,
 }
 
-/// One connection as one hook sees it. Its packets reach the hook one after another (the sender holds
-/// the socket's lock; a forwarded flow stays on one receive queue), so plain additions are exact.
+/// One connection as one hook sees it. The client's packets reach the hook one after another (the sender holds
+/// the socket's lock; a forwarded flow stays on one receive queue), so plain additions are exact. The peer's
+/// come by another hook, maybe on another CPU at the same time: what they tell has fields of its own.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[repr(C)]
 pub struct Flow {
@@ -104,15 +107,22 @@ pub struct Flow {
     next_sequence: u32,
     acknowledged: u32,
     peer_end: u32,
-    /// [`ESTABLISHED`], [`SMB`] and the rest.
-    pub marks: u16,
+    marks: u16,
+    /// Marks that the peer's packets set.
+    heard: u16,
     progress: u16,
-    padding: u32,
+    padding: u16,
 }
 
 const _: () = assert!(size_of::<Flow>() == 80);
 
 impl Flow {
+    /// [`ESTABLISHED`], [`SMB`] and the rest.
+    #[inline(always)]
+    pub const fn marks(&self) -> u16 {
+        self.marks | self.heard & !PEER_CLOSING
+    }
+
     /// A flow that begins with `seen` at the time `now`, and why it is worth a record.
     #[inline(always)]
     pub fn open(seen: &Seen, marks: u16, cookie: u64, now: u64) -> (Self, Cause) {
@@ -145,7 +155,7 @@ impl Flow {
                 *self = flow;
                 return Some(cause);
             }
-            if self.marks & (ESTABLISHED | ENDED | UNANSWERED) == 0 && self.answered == 0 {
+            if self.marks() & (ESTABLISHED | ENDED | UNANSWERED) == 0 && self.answered == 0 {
                 self.marks |= UNANSWERED;
                 self.count(seen);
                 return Some(Cause::Unanswered);
@@ -158,16 +168,18 @@ impl Flow {
     #[inline(always)]
     pub fn reply(&mut self, seen: &Seen, now: u64) -> Option<Cause> {
         if seen.flags & RST != 0 {
-            let was = self.marks;
-            self.marks |= ENDED | RESET;
-            if was & ENDED != 0 {
+            let was = self.marks();
+            let refused = was & ESTABLISHED == 0;
+            // RFC 9293 section 3.10.7.3: before the handshake it must acknowledge the SYN, or is not the peer's.
+            if refused && !self.acknowledges_syn(seen) {
                 return None;
             }
-            if was & ESTABLISHED == 0 {
-                self.marks |= REFUSED;
-                return Some(Cause::Refused);
-            }
-            return Some(Cause::Ended);
+            self.heard |= ENDED | RESET | if refused { REFUSED } else { 0 };
+            return match (was & ENDED, refused) {
+                (0, true) => Some(Cause::Refused),
+                (0, false) => Some(Cause::Ended),
+                _ => None,
+            };
         }
         if seen.flags & SYN != 0 && self.answered == 0 {
             self.answered = now;
@@ -175,16 +187,24 @@ impl Flow {
         if seen.flags & FIN != 0 {
             self.peer_end = seen.sequence.wrapping_add(seen.payload_length).wrapping_add(1);
             if self.progress & ACKNOWLEDGES == 0 || is_after(self.peer_end, self.acknowledged) {
-                self.progress |= PEER_CLOSING;
+                self.heard |= PEER_CLOSING;
             }
         }
         None
     }
 
     #[inline(always)]
+    fn acknowledges_syn(&self, seen: &Seen) -> bool {
+        let unsure = self.marks & (PARTIAL | MIDSTREAM) != 0;
+        let beyond = seen.acknowledgement.wrapping_sub(self.initial_sequence).wrapping_sub(1);
+        let sent = self.next_sequence.wrapping_sub(self.initial_sequence);
+        unsure || seen.flags & ACK != 0 && beyond < sent
+    }
+
+    #[inline(always)]
     fn advance(&mut self, seen: &Seen) -> Option<Cause> {
         self.count(seen);
-        let was = self.marks;
+        let was = self.marks();
         if seen.smb {
             self.marks |= SMB;
         }
@@ -232,10 +252,11 @@ impl Flow {
             self.received += u64::from(acknowledgement.wrapping_sub(self.acknowledged));
             self.acknowledged = acknowledgement;
         }
-        if self.progress & PEER_CLOSING != 0 && acknowledgement == self.peer_end {
+        let closing = self.heard & PEER_CLOSING != 0 && self.progress & PEER_CLOSED == 0;
+        if closing && acknowledgement == self.peer_end {
             // The peer's FIN takes a sequence number, but is no byte.
             self.received = self.received.saturating_sub(1);
-            self.progress &= !PEER_CLOSING;
+            self.progress |= PEER_CLOSED;
         }
     }
 }

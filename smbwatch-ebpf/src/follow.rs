@@ -31,7 +31,7 @@ fn sent<A: Address>(skb: &Skb<'_>, sighting: &mut Sighting) -> Result<(), Skip> 
     // SAFETY: a map value, valid until the program ends.
     let flow = unsafe { &mut *flow };
     // A SYN may begin a new connection, of which nothing is known yet.
-    let asked = flow.marks & flow::SMB == 0 || sighting.segment.flags & tcp::SYN != 0;
+    let asked = flow.marks() & flow::SMB == 0 || sighting.segment.flags & tcp::SYN != 0;
     let smb = asked && begins_message(skb, sighting)?;
     if let Some(cause) = flow.send(&seen(skb, sighting, smb), || (skb.cookie(), now())) {
         report(skb, sighting, flow, cause);

@@ -10,7 +10,7 @@ use aya_ebpf::helpers::generated::{bpf_probe_read_kernel, bpf_probe_read_kernel_
 use aya_ebpf::macros::map;
 use aya_ebpf::maps::LruHashMap;
 use smbwatch_ebpf::event::{
-    ARGUMENTS, ARGUMENTS_CUT, EXECUTABLE_DELETED, PATH, PATH_PART, PROCESS, ProcessEvent,
+    ARGUMENTS, ARGUMENTS_CUT, EXECUTABLE_DELETED, IMAGES, PATH, PATH_CUT, PATH_PART, PROCESS, ProcessEvent,
 };
 use smbwatch_ebpf::layout::Layout;
 use smbwatch_ebpf::wire::{Be16, Be32, Be64};
@@ -44,16 +44,17 @@ static LAYOUT: Layout = Layout {
     mount_mountpoint: 0,
 };
 
-/// What a process ran when it was told: when it started, and how often it has called `execve`.
+/// Which program a process runs: when it started, and how often it has called `execve`.
 #[derive(Clone, Copy, PartialEq, Eq)]
 #[repr(C)]
-struct Version {
-    started: u64,
-    execs: u64,
+pub(crate) struct Version {
+    pub(crate) started: u64,
+    pub(crate) execs: u64,
 }
 
+/// What each process ran when it was told. The agent remembers as many.
 #[map]
-static TOLD: LruHashMap<u32, Version> = LruHashMap::with_max_entries(1 << 12, 0);
+static TOLD: LruHashMap<u32, Version> = LruHashMap::with_max_entries(IMAGES, 0);
 
 /// Reads one offset; volatile, because its value is put in after compilation.
 macro_rules! offset {
@@ -63,12 +64,27 @@ macro_rules! offset {
     };
 }
 
+impl Version {
+    /// That of the calling process; zeros where the kernel's layout is not known.
+    #[inline(always)]
+    pub(crate) fn current() -> Self {
+        if offset!(known) == 0 {
+            return Self { started: 0, execs: 0 };
+        }
+        // SAFETY: a helper without arguments.
+        let task = unsafe { bpf_get_current_task() };
+        let started = word(word(task, offset!(task_group_leader)), offset!(task_start_boottime));
+        Self { started, execs: word(task, offset!(task_self_exec_id)) }
+    }
+}
+
 /// Tells what the calling process runs, if that has not been told; false where the ring is full.
 #[inline(never)]
-pub(crate) fn tell(pid: u32) -> bool {
+pub(crate) fn tell(pid: u32, version: &Version) -> bool {
     if offset!(known) == 0 {
         return true;
     }
+    let version = *version;
     // SAFETY: a helper without arguments.
     let task = unsafe { bpf_get_current_task() };
     let mm = word(task, offset!(task_mm));
@@ -76,8 +92,6 @@ pub(crate) fn tell(pid: u32) -> bool {
         // A kernel thread runs no program.
         return true;
     }
-    let started = word(word(task, offset!(task_group_leader)), offset!(task_start_boottime));
-    let version = Version { started, execs: word(task, offset!(task_self_exec_id)) };
     // SAFETY: the value is copied before anything else can happen.
     if unsafe { TOLD.get(pid) }.is_some_and(|told| *told == version) {
         return true;
@@ -92,12 +106,13 @@ pub(crate) fn tell(pid: u32) -> bool {
         (*event).pid = Be32::new(pid);
         (*event).parent = Be32::new(parent);
         (*event).padding = Be16::new(0);
-        (*event).started = Be64::new(started);
+        (*event).started = Be64::new(version.started);
+        (*event).execs = Be64::new(version.execs);
         let (length, cut) = arguments(mm, (&raw mut (*event).arguments).cast());
         (*event).arguments_length = Be16::new(length);
         let file = word(mm, offset!(mm_exe_file));
-        let deleted = path(file, &raw mut (*event).path_length, (&raw mut (*event).path).cast());
-        (*event).marks = cut | deleted;
+        let path = path(file, &raw mut (*event).path_length, (&raw mut (*event).path).cast());
+        (*event).marks = cut | path;
     }
     record.submit(0);
     let _ = TOLD.insert(pid, version, 0);
@@ -118,7 +133,7 @@ fn arguments(mm: u64, buffer: *mut u8) -> (u16, u8) {
 }
 
 /// Copies the parts of the path of `file` to the record, last part first, across mounts up to the root; tells
-/// whether the file has been deleted. As `prepend_path` in fs/d_path.c has it.
+/// whether the file has been deleted, and whether the path goes on. As `prepend_path` in fs/d_path.c has it.
 ///
 /// The length is kept in the record, whose contents the verifier does not follow: each round of the loop is
 /// then the same to it.
@@ -129,6 +144,7 @@ unsafe fn path(file: u64, length: *mut Be16, buffer: *mut u8) -> u8 {
     let mut dentry = word(file, offset!(file_dentry));
     let mut root = word(mount, vfsmount + offset!(vfsmount_root));
     let unhashed = word(dentry, offset!(dentry_hashed)) == 0;
+    let mut cut = PATH_CUT;
     // SAFETY: the caller's record.
     unsafe { length.write_volatile(Be16::new(0)) };
     for _ in 0..MAX_DEPTH {
@@ -145,6 +161,7 @@ unsafe fn path(file: u64, length: *mut Be16, buffer: *mut u8) -> u8 {
             }
             // What was never anywhere (memfd_create) is its own root, and has a name all the same.
             if used != 0 {
+                cut = 0;
                 break;
             }
         }
@@ -163,7 +180,7 @@ unsafe fn path(file: u64, length: *mut Be16, buffer: *mut u8) -> u8 {
         unsafe { length.write_volatile(Be16::new((used + copied as u64) as u16)) };
         dentry = above;
     }
-    if unhashed { EXECUTABLE_DELETED } else { 0 }
+    cut | if unhashed { EXECUTABLE_DELETED } else { 0 }
 }
 
 /// Eight bytes of the kernel's memory; 0 where there are none, as the helper then writes.

@@ -4,13 +4,17 @@ use crate::wire::{Be32, Be64, wire};
 
 wire! {
     /// The process that opened a socket, as the connect hook saw it. A `pid` of 0 means that none is known.
-    pub struct Owner: 56 {
+    pub struct Owner: 72 {
         /// Time of the call, CLOCK_MONOTONIC in nanoseconds.
         pub time: Be64,
         /// Identifier of the caller's cgroup v2.
         pub cgroup: Be64,
         /// Cookie of the socket's network namespace.
         pub netns: Be64,
+        /// When the process started, CLOCK_BOOTTIME in nanoseconds; 0 where the kernel's layout is not known.
+        pub started: Be64,
+        /// How often it has called `execve`; with `pid` and `started` this tells its program from every other.
+        pub execs: Be64,
         /// Process (thread group) identifier in the initial PID namespace.
         pub pid: Be32,
         /// Thread identifier in the initial PID namespace.
@@ -30,6 +34,8 @@ impl Owner {
         time: Be64::new(0),
         cgroup: Be64::new(0),
         netns: Be64::new(0),
+        started: Be64::new(0),
+        execs: Be64::new(0),
         pid: Be32::new(0),
         tid: Be32::new(0),
         uid: Be32::new(0),

@@ -9,7 +9,7 @@ pub trait PacketBytes: Copy {
     /// Four bytes, network order.
     fn u32(self, offset: usize) -> Option<u32>;
     /// The first eight bytes, network order, even where reading them is dear because they lie outside
-    /// the linear part of an skb.
+    /// the linear part of an skb; none where the packet has fewer.
     fn deep_u64(self) -> Option<u64>;
     /// The same packet from `count` bytes further on, which may be past its end.
     fn advance(self, count: usize) -> Self;

@@ -10,7 +10,7 @@ pub mod tcp;
 use crate::packet::PacketBytes;
 use crate::rule::Rule;
 use crate::skip::Skip;
-use ethernet::{Frame, Tags};
+use ethernet::Frame;
 use tcp::Segment;
 
 /// Where the first byte of a packet belongs.
@@ -53,8 +53,6 @@ pub enum Candidate {
         destination: u32,
         /// The segment.
         segment: Segment,
-        /// Inline VLAN tags.
-        tags: Tags,
     },
     /// Carried by IPv6; addresses are four words, first word first.
     V6 {
@@ -64,8 +62,6 @@ pub enum Candidate {
         destination: [u32; 4],
         /// The segment.
         segment: Segment,
-        /// Inline VLAN tags.
-        tags: Tags,
     },
 }
 
@@ -85,7 +81,7 @@ pub fn parse<P: PacketBytes, R: Rule>(link: Link, way: Way, packet: P, rule: &R)
                 return Err(Skip::Lan);
             }
             let segment = tcp::parse(ip.payload, ip.payload_length(), clause)?;
-            Ok(Candidate::V4 { source, destination, segment, tags: tags(link, packet) })
+            Ok(Candidate::V4 { source, destination, segment })
         }
         ethernet::IPV6 if rule.any_source6() => {
             let ip = ipv6::parse(payload)?;
@@ -95,16 +91,8 @@ pub fn parse<P: PacketBytes, R: Rule>(link: Link, way: Way, packet: P, rule: &R)
                 return Err(Skip::Lan);
             }
             let segment = tcp::parse(ip.payload, ip.payload_length(), clause)?;
-            Ok(Candidate::V6 { source, destination, segment, tags: tags(link, packet) })
+            Ok(Candidate::V6 { source, destination, segment })
         }
         _ => Err(Skip::NotIp),
-    }
-}
-
-#[inline(always)]
-fn tags<P: PacketBytes>(link: Link, packet: P) -> Tags {
-    match link {
-        Link::Ethernet => ethernet::tags(packet),
-        Link::None => Tags::default(),
     }
 }

@@ -53,12 +53,12 @@ pub(crate) fn smbwatch_empty(_context: TcContext) -> i32 {
 /// to its flow.
 #[inline(always)]
 fn watch(context: &TcContext, link: Link, way: Way) -> i32 {
-    let skb = Skb::new(context);
-    if matches!((link, way), (Link::Ethernet, Way::Out)) && is_plainly_other(skb.direct(), &Kernel) {
+    let skb = Skb::new(context, link);
+    if link == Link::Ethernet && is_plainly_other(way, skb.direct(), &Kernel) {
         return TC_ACT_UNSPEC;
     }
-    let taken = match Sighting::take(&skb, link, way, skb.direct()) {
-        Err(Skip::Truncated) => Sighting::take(&skb, link, way, skb.copied()),
+    let taken = match Sighting::take(&skb, way, skb.direct()) {
+        Err(Skip::Truncated) => Sighting::take(&skb, way, skb.copied()),
         taken => taken,
     };
     let followed = taken.and_then(|()| match Sighting::latest() {

@@ -22,6 +22,7 @@ pub(crate) fn report(skb: &Skb<'_>, sighting: &Sighting, flow: &Flow, cause: Cau
     };
     let [client, server] = sighting.addresses();
     let (client_port, server_port) = sighting.ports();
+    let tags = skb.tags();
     let lost = counters.take(counter::UNTOLD);
     let cookie = flow.cookie;
     let owner = OWNERS.get_ptr(cookie);
@@ -31,10 +32,10 @@ pub(crate) fn report(skb: &Skb<'_>, sighting: &Sighting, flow: &Flow, cause: Cau
         kind: event::FLOW,
         cause: cause as u8,
         family: sighting.family,
-        hook: event::HOOK_EGRESS,
-        marks: Be16::new(flow.marks),
-        vlan_outer: Be16::new(sighting.tags.outer),
-        vlan_inner: Be16::new(sighting.tags.inner),
+        reserved: 0,
+        marks: Be16::new(flow.marks()),
+        vlan_outer: Be16::new(tags.outer),
+        vlan_inner: Be16::new(tags.inner),
         source_port: Be16::new(client_port),
         destination_port: Be16::new(server_port),
         padding: Be16::new(0),

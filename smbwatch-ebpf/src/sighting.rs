@@ -5,9 +5,8 @@ use aya_ebpf::maps::{LruHashMap, PerCpuArray};
 use smbwatch_ebpf::event;
 use smbwatch_ebpf::flow::Flow;
 use smbwatch_ebpf::packet::PacketBytes;
-use smbwatch_ebpf::parse::ethernet::Tags;
 use smbwatch_ebpf::parse::tcp::Segment;
-use smbwatch_ebpf::parse::{Candidate, Link, Way, parse};
+use smbwatch_ebpf::parse::{Candidate, Way, parse};
 use smbwatch_ebpf::rule::{judge4, judge6};
 use smbwatch_ebpf::skip::Skip;
 use smbwatch_ebpf::wire::Be32;
@@ -35,7 +34,6 @@ pub(crate) struct Sighting {
     key4: FlowKey<u32>,
     key6: FlowKey<[u32; 4]>,
     pub(crate) segment: Segment,
-    pub(crate) tags: Tags,
     pub(crate) family: u8,
     pub(crate) opened: Flow,
 }
@@ -47,26 +45,21 @@ static SIGHTING: PerCpuArray<Sighting> = PerCpuArray::with_max_entries(1, 0);
 impl Sighting {
     /// Parses a packet, and writes down what it says if it passes.
     #[inline(always)]
-    pub(crate) fn take<P: PacketBytes>(skb: &Skb<'_>, link: Link, way: Way, packet: P) -> Result<(), Skip> {
-        let candidate = parse(link, way, packet, &Kernel)?;
+    pub(crate) fn take<P: PacketBytes>(skb: &Skb<'_>, way: Way, packet: P) -> Result<(), Skip> {
+        let candidate = parse(skb.link, way, packet, &Kernel)?;
         let Some(sighting) = Self::latest() else { return Ok(()) };
-        let (segment, tags) = match candidate {
-            Candidate::V4 { source, destination, segment, tags } => {
+        match candidate {
+            Candidate::V4 { source, destination, segment } => {
                 sighting.family = event::IPV4;
                 sighting.key4 = key(skb, way, source, destination, &segment);
-                (segment, tags)
+                sighting.segment = segment;
             }
-            Candidate::V6 { source, destination, segment, tags } => {
+            Candidate::V6 { source, destination, segment } => {
                 sighting.family = event::IPV6;
                 sighting.key6 = key(skb, way, source, destination, &segment);
-                (segment, tags)
+                sighting.segment = segment;
             }
-        };
-        sighting.segment = segment;
-        sighting.tags = match skb.hardware_tag() {
-            Some(outer) => Tags { outer, inner: tags.outer },
-            None => tags,
-        };
+        }
         Ok(())
     }
 

@@ -7,6 +7,8 @@ use aya_ebpf::bindings::__sk_buff;
 use aya_ebpf::helpers::{bpf_get_socket_cookie, bpf_ktime_get_ns, bpf_skb_load_bytes};
 use aya_ebpf::programs::TcContext;
 use smbwatch_ebpf::packet::PacketBytes;
+use smbwatch_ebpf::parse::Link;
+use smbwatch_ebpf::parse::ethernet::{self, Tags};
 
 /// No chain of headers is longer, and an offset within it is one that the verifier takes.
 const MAX_OFFSET: usize = (1 << 15) - 1;
@@ -14,11 +16,12 @@ const MAX_OFFSET: usize = (1 << 15) - 1;
 /// Fields of `__sk_buff` that a classifier reads.
 pub(crate) struct Skb<'a> {
     context: &'a TcContext,
+    pub(crate) link: Link,
 }
 
 impl<'a> Skb<'a> {
-    pub(crate) fn new(context: &'a TcContext) -> Self {
-        Self { context }
+    pub(crate) fn new(context: &'a TcContext, link: Link) -> Self {
+        Self { context, link }
     }
 
     #[inline(always)]
@@ -39,12 +42,16 @@ impl<'a> Skb<'a> {
         self.raw().ifindex
     }
 
-    /// The VLAN identifier that the hardware will insert, or has removed.
+    /// The VLAN tags: the one that the hardware will insert, or has removed, and those in the frame.
     #[inline(always)]
-    pub(crate) fn hardware_tag(&self) -> Option<u16> {
+    pub(crate) fn tags(&self) -> Tags {
+        let inline = ethernet::tags(self.link, self.copied());
         let skb = self.raw();
+        if skb.vlan_present == 0 {
+            return inline;
+        }
         #[expect(clippy::cast_possible_truncation, reason = "masked to twelve bits")]
-        (skb.vlan_present != 0).then_some((skb.vlan_tci & 0x0fff) as u16)
+        Tags { outer: (skb.vlan_tci & 0x0fff) as u16, inner: inline.outer }
     }
 
     /// Packets and bytes that the device will make of this packet, of which the last `payload` bytes are
@@ -144,11 +151,9 @@ impl PacketBytes for Direct<'_> {
     fn deep_u64(self) -> Option<u64> {
         match self.read(0) {
             Some(raw) => Some(u64::from_be(raw)),
-            None =>
-            {
-                #[expect(clippy::cast_possible_truncation, reason = "an offset into a packet")]
-                load(self.context, (self.at - self.start) as u32).map(u64::from_be_bytes)
-            }
+            None if self.remaining() < 8 => None,
+            #[expect(clippy::cast_possible_truncation, reason = "an offset into a packet")]
+            None => load(self.context, (self.at - self.start) as u32).map(u64::from_be_bytes),
         }
     }
 

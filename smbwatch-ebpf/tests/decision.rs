@@ -4,8 +4,8 @@ use std::collections::HashMap;
 
 use smbwatch_ebpf::decide::decide;
 use smbwatch_ebpf::packet::Slice;
-use smbwatch_ebpf::parse::Link;
 use smbwatch_ebpf::parse::quick::is_plainly_other;
+use smbwatch_ebpf::parse::{Link, Way, parse};
 use smbwatch_ebpf::skip::Skip;
 use smbwatch_ebpf::testing::fixtures::matching;
 use smbwatch_ebpf::testing::generate::Generator;
@@ -88,13 +88,21 @@ fn agree(name: &str, rule: &Lists, rare: &[Skip]) {
             *outcomes.entry(outcome).or_default() += 1;
         }
         let quick = [
-            is_plainly_other(Slice::new(&packet), rule),
-            is_plainly_other(Partly::new(&packet, linear), rule),
+            is_plainly_other(Way::Out, Slice::new(&packet), rule),
+            is_plainly_other(Way::Out, Partly::new(&packet, linear), rule),
         ];
         if link == Link::Ethernet && quick.contains(&true) {
             let uncounted = expected.as_ref().is_err_and(|skip| skip.counter().is_none());
             assert!(uncounted, "dismissed at once: {}", told());
             *outcomes.entry("dismissed".to_owned()).or_default() += 1;
+        }
+        let quick = [
+            is_plainly_other(Way::Back, Slice::new(&packet), rule),
+            is_plainly_other(Way::Back, Partly::new(&packet, linear), rule),
+        ];
+        if link == Link::Ethernet && quick.contains(&true) {
+            let answer = parse(link, Way::Back, Slice::new(&packet), rule);
+            assert!(answer.is_err_and(|skip| skip.counter().is_none()), "dismissed answer: {}", told());
         }
     }
     let expected = [

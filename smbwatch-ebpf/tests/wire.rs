@@ -19,16 +19,16 @@ fn number(offset: usize, length: usize) -> u64 {
 fn records_are_read_at_their_exact_length_alone() {
     for length in 0..400 {
         let bytes = counted(length);
-        assert_eq!(FlowEvent::from_bytes(&bytes).is_some(), length == 192, "flow record of {length}");
-        assert_eq!(ConnectEvent::from_bytes(&bytes).is_some(), length == 88, "connect record of {length}");
-        assert_eq!(Owner::from_bytes(&bytes).is_some(), length == 56, "owner of {length}");
+        assert_eq!(FlowEvent::from_bytes(&bytes).is_some(), length == 208, "flow record of {length}");
+        assert_eq!(ConnectEvent::from_bytes(&bytes).is_some(), length == 104, "connect record of {length}");
+        assert_eq!(Owner::from_bytes(&bytes).is_some(), length == 72, "owner of {length}");
     }
 }
 
 #[test]
 fn the_fields_of_a_flow_record() {
     let flow = FlowEvent::from_bytes(&counted(FlowEvent::SIZE)).expect("a record");
-    assert_eq!([flow.kind, flow.cause, flow.family, flow.hook], [0, 1, 2, 3]);
+    assert_eq!([flow.kind, flow.cause, flow.family, flow.reserved], [0, 1, 2, 3]);
     for (name, read, offset, length) in [
         ("marks", u64::from(flow.marks.get()), 4, 2),
         ("vlan_outer", flow.vlan_outer.get().into(), 6, 2),
@@ -49,7 +49,9 @@ fn the_fields_of_a_flow_record() {
         ("cookie", flow.cookie.get(), 88, 8),
         ("cgroup", flow.cgroup.get(), 96, 8),
         ("owner.time", flow.owner.time.get(), 136, 8),
-        ("owner.pid", flow.owner.pid.get().into(), 160, 4),
+        ("owner.started", flow.owner.started.get(), 160, 8),
+        ("owner.execs", flow.owner.execs.get(), 168, 8),
+        ("owner.pid", flow.owner.pid.get().into(), 176, 4),
     ] {
         assert_eq!(read, number(offset, length), "{name}");
     }
@@ -57,7 +59,7 @@ fn the_fields_of_a_flow_record() {
         assert_eq!(u64::from(source.get()), number(104 + index * 4, 4), "source");
         assert_eq!(u64::from(destination.get()), number(120 + index * 4, 4), "destination");
     }
-    assert_eq!(flow.owner.comm, counted(192)[176..]);
+    assert_eq!(flow.owner.comm, counted(FlowEvent::SIZE)[192..]);
 }
 
 #[test]
@@ -69,9 +71,9 @@ fn the_fields_of_a_connect_record() {
         ("cookie", connect.cookie.get(), 8, 8),
         ("owner.cgroup", connect.owner.cgroup.get(), 40, 8),
         ("owner.netns", connect.owner.netns.get(), 48, 8),
-        ("owner.tid", connect.owner.tid.get().into(), 60, 4),
-        ("owner.uid", connect.owner.uid.get().into(), 64, 4),
-        ("owner.gid", connect.owner.gid.get().into(), 68, 4),
+        ("owner.tid", connect.owner.tid.get().into(), 76, 4),
+        ("owner.uid", connect.owner.uid.get().into(), 80, 4),
+        ("owner.gid", connect.owner.gid.get().into(), 84, 4),
     ] {
         assert_eq!(read, number(offset, length), "{name}");
     }

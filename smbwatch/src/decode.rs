@@ -8,7 +8,12 @@ use smbwatch_ebpf::flow::Cause;
 use smbwatch_ebpf::owner;
 use smbwatch_ebpf::wire::Be32;
 
-use crate::observation::{ConnectObservation, FlowObservation, Observation, Owner, ProcessObservation};
+use crate::observation::{
+    ConnectObservation, FlowObservation, Observation, Owner, ProcessObservation, Version,
+};
+
+/// Stands for what a path lacks at its front.
+pub const CUT: &str = "…";
 
 /// How to turn the kernel's monotonic time into wall-clock time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -76,6 +81,7 @@ fn flow(event: &FlowEvent, clock: Clock) -> Result<Observation, Error> {
         received: event.received.get(),
         cookie: some(event.cookie.get()),
         cgroup: some(event.cgroup.get()),
+        uid: some(event.cookie.get()).map(|_| event.socket_uid.get()),
         owner: event.owner.is_known().then(|| owner(&event.owner)),
         lost: event.lost.get(),
     })))
@@ -86,7 +92,7 @@ fn process(event: &ProcessEvent) -> Observation {
     Observation::Process(ProcessObservation {
         pid: event.pid.get(),
         parent: event.parent.get(),
-        started: event.started.get(),
+        version: Version { started: event.started.get(), execs: event.execs.get() },
         executable: path(&start(&event.path, event.path_length.get()), event.marks),
         command_line: start(&event.arguments, event.arguments_length.get()),
         cut: event.marks & event::ARGUMENTS_CUT != 0,
@@ -96,7 +102,7 @@ fn process(event: &ProcessEvent) -> Observation {
 /// A path from its parts, last part first, as /proc/PID/exe has it.
 fn path(parts: &[u8], marks: u8) -> Option<String> {
     let parts = parts.strip_suffix(&[0]).filter(|parts| !parts.is_empty())?;
-    let mut path = String::new();
+    let mut path = String::from(if marks & event::PATH_CUT == 0 { "" } else { CUT });
     for part in parts.rsplit(|byte| *byte == 0) {
         path.push('/');
         path.push_str(&printable(part));
@@ -120,6 +126,8 @@ fn owner(owner: &owner::Owner) -> Owner {
     let name = owner.comm.split(|byte| *byte == 0).next().unwrap_or_default();
     Owner {
         monotonic: owner.time.get(),
+        netns: owner.netns.get(),
+        version: some(owner.started.get()).map(|started| Version { started, execs: owner.execs.get() }),
         pid: owner.pid.get(),
         tid: owner.tid.get(),
         uid: owner.uid.get(),
@@ -166,6 +174,7 @@ mod tests {
     fn paths_are_put_together_from_their_last_part() {
         assert_eq!(path(b"smbclient\0bin\0usr\0", 0).as_deref(), Some("/usr/bin/smbclient"));
         assert_eq!(path(b"memfd:x\0", event::EXECUTABLE_DELETED).as_deref(), Some("/memfd:x (deleted)"));
+        assert_eq!(path(b"b\0a\0", event::PATH_CUT).as_deref(), Some("…/a/b"));
         assert_eq!(path(b"", 0), None);
         assert_eq!(path(b"cut", 0), None);
     }

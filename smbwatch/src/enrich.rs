@@ -13,6 +13,7 @@ use std::sync::Arc;
 
 use lru::LruCache;
 use serde::Serialize;
+use smbwatch_ebpf::event;
 
 use crate::observation::{ConnectObservation, FlowObservation, Owner, ProcessObservation};
 use process::Process;
@@ -21,8 +22,9 @@ use users::Users;
 /// Processes that are remembered by the socket they opened.
 const SOCKETS: NonZeroUsize = NonZeroUsize::new(1 << 13).expect("not zero");
 /// Processes that are remembered by their identifier.
-const PROCESSES: NonZeroUsize = NonZeroUsize::new(1 << 10).expect("not zero");
-/// How long a process is believed to be the same by its identifier, name and user alone, in nanoseconds.
+const PROCESSES: NonZeroUsize = NonZeroUsize::new(event::IMAGES as usize).expect("not zero");
+/// How long a process of which the kernel does not say more is believed to be the same by its identifier,
+/// name and user alone, in nanoseconds.
 const SAME_PROCESS: u64 = 1_000_000_000;
 
 /// How a process was found.
@@ -81,16 +83,14 @@ impl Enricher {
 
     /// Looks at a process that is about to connect, while it still lives.
     pub fn connecting(&mut self, connect: &ConnectObservation) {
-        let image = self.images.get(&connect.owner.pid).cloned();
-        let process = self.process(&connect.owner, image.as_ref());
+        let process = self.process(&connect.owner);
         self.by_socket.put(connect.cookie, process);
     }
 
     /// Says who is behind a flow.
     pub fn who(&mut self, flow: &FlowObservation) -> Who {
         let known = flow.cookie.and_then(|cookie| self.by_socket.get(&cookie).cloned());
-        // No image: it comes with a connect to a watched port alone, and this may be another program by now.
-        let process = known.or_else(|| flow.owner.as_ref().map(|owner| self.process(owner, None)));
+        let process = known.or_else(|| flow.owner.as_ref().map(|owner| self.process(owner)));
         let interface = self.interfaces.get(&flow.interface).cloned();
         Who {
             method: if process.is_some() { Method::Owner } else { Method::None },
@@ -99,18 +99,24 @@ impl Enricher {
         }
     }
 
-    fn process(&mut self, owner: &Owner, image: Option<&ProcessObservation>) -> Arc<Process> {
+    fn process(&mut self, owner: &Owner) -> Arc<Process> {
         if let Some((seen, process)) = self.by_pid.get(&owner.pid)
-            && (&seen.comm, seen.tid, seen.uid, seen.gid, seen.cgroup)
-                == (&owner.comm, owner.tid, owner.uid, owner.gid, owner.cgroup)
-            && owner.monotonic.abs_diff(seen.monotonic) < SAME_PROCESS
+            && is_same(seen, owner)
         {
             return Arc::clone(process);
         }
+        let image = self.images.get(&owner.pid).filter(|image| Some(image.version) == owner.version);
         let process = Arc::new(process::look(owner, image, &mut self.users));
         self.by_pid.put(owner.pid, (owner.clone(), Arc::clone(&process)));
         process
     }
+}
+
+/// Whether two callers are one thread that runs one program.
+fn is_same(seen: &Owner, owner: &Owner) -> bool {
+    let same = (&seen.comm, seen.tid, seen.uid, seen.gid, seen.cgroup, seen.version)
+        == (&owner.comm, owner.tid, owner.uid, owner.gid, owner.cgroup, owner.version);
+    same && (owner.version.is_some() || owner.monotonic.abs_diff(seen.monotonic) < SAME_PROCESS)
 }
 
 impl Default for Enricher {

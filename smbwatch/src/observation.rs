@@ -51,10 +51,21 @@ pub struct FlowObservation {
     pub cookie: Option<u64>,
     /// Identifier of the socket's cgroup v2.
     pub cgroup: Option<u64>,
+    /// User identifier of the socket, in the initial user namespace.
+    pub uid: Option<u32>,
     /// Who opened the socket.
     pub owner: Option<Owner>,
     /// Records lost before this one.
     pub lost: u32,
+}
+
+/// Which program a process runs: with its identifier, this tells it from every other of this boot.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Version {
+    /// When the process started, in nanoseconds of CLOCK_BOOTTIME.
+    pub started: u64,
+    /// How often it has called `execve`.
+    pub execs: u64,
 }
 
 /// What a process runs, as the kernel has it.
@@ -64,9 +75,10 @@ pub struct ProcessObservation {
     pub pid: u32,
     /// The parent's.
     pub parent: u32,
-    /// When it started, in nanoseconds of CLOCK_BOOTTIME.
-    pub started: u64,
-    /// Path of the executable, ending in ` (deleted)` where the file is gone.
+    /// Which program it runs.
+    pub version: Version,
+    /// Path of the executable, ending in ` (deleted)` where the file is gone, and beginning with `…` where
+    /// the kernel's copy is cut.
     pub executable: Option<String>,
     /// The command line, a zero behind each argument.
     pub command_line: Vec<u8>,
@@ -92,6 +104,10 @@ pub struct ConnectObservation {
 pub struct Owner {
     /// When, in nanoseconds of CLOCK_MONOTONIC.
     pub monotonic: u64,
+    /// Cookie of the socket's network namespace.
+    pub netns: u64,
+    /// Which program the process runs; none where the kernel's layout is not known.
+    pub version: Option<Version>,
     /// Process identifier in the initial PID namespace.
     pub pid: u32,
     /// Thread identifier in the initial PID namespace.

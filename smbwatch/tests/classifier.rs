@@ -117,7 +117,6 @@ fn check_record(record: &FlowEvent, matched: &Match, length: usize) {
     let (family, source) = octets(matched.source);
     let (_, destination) = octets(matched.destination);
     assert_eq!((record.kind, record.cause, record.family), (event::FLOW, cause as u8, family));
-    assert_eq!(record.hook, event::HOOK_EGRESS);
     assert_eq!(record.marks.get(), marks, "marks");
     assert_eq!([record.vlan_outer.get(), record.vlan_inner.get()], matched.vlans, "tags");
     let written = |words: [Be32; 4]| words.map(|word| word.get().to_be_bytes()).concat();
@@ -128,7 +127,10 @@ fn check_record(record: &FlowEvent, matched: &Match, length: usize) {
     assert_eq!(record.interface.get(), INTERFACE);
     let counted = (record.packets.get(), record.bytes.get(), record.sent.get(), record.received.get());
     assert_eq!(counted, (1, length as u64, matched.payload_length as u64, 0), "counters");
-    assert_eq!((record.padding.get(), record.lost.get(), record.answered.get()), (0, 0, 0));
+    assert_eq!(
+        (record.reserved, record.padding.get(), record.lost.get(), record.answered.get()),
+        (0, 0, 0, 0)
+    );
     assert!(0 < record.first_seen.get() && record.first_seen.get() <= record.time.get(), "times");
     assert_eq!(record.owner, Owner::NONE);
 }

@@ -107,9 +107,15 @@ impl Dialogue<'_> {
         }
     }
 
-    /// The peer sends.
+    /// The peer sends, and acknowledges the client's SYN.
     fn hears(&mut self, flags: u8, at: u32, payload: &[u8], expected: Option<Told>) {
-        let tcp = Tcp { sequence: 9000 + at, flags, payload: payload.to_vec(), ..Tcp::syn(self.port, 50000) };
+        let tcp = Tcp {
+            sequence: 9000 + at,
+            acknowledgement: 1001,
+            flags,
+            payload: payload.to_vec(),
+            ..Tcp::syn(self.port, 50000)
+        };
         let ran = self.kernel.reply(self.shape.link(), &self.shape.back(&tcp));
         let what = format!("{:?}: answer {flags:#x} at {at}", self.shape);
         assert_eq!((ran.verdict, ran.skipped.len()), (UNSPEC, 0), "{what}");
@@ -378,7 +384,7 @@ fn the_flow_table_of_the_kernel_is_that_of_the_library() {
         let counted = |flow: &Flow| (flow.initial_sequence, flow.bytes, flow.answered != 0);
         let expected = expected.map(|(cause, flow)| {
             *causes.entry(cause).or_default() += 1;
-            ((cause as u8, flow.marks, flow.packets, flow.sent, flow.received), counted(&flow))
+            ((cause as u8, flow.marks(), flow.packets, flow.sent, flow.received), counted(&flow))
         });
         let reported = ran.records.first().map(|record| {
             let rest = (record.initial_sequence.get(), record.bytes.get(), record.answered.get() != 0);

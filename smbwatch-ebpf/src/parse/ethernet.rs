@@ -1,6 +1,7 @@
 //! Ethernet II (IEEE 802.3) with up to two inline VLAN tags (IEEE 802.1Q, 802.1ad).
 
 use crate::packet::PacketBytes;
+use crate::parse::Link;
 use crate::skip::Skip;
 
 /// EtherType of IPv4.
@@ -54,11 +55,11 @@ pub fn parse<P: PacketBytes>(packet: P) -> Result<Frame<P>, Skip> {
     Ok(Frame { ethertype, payload })
 }
 
-/// Reads the tags of a frame that [`parse`] has passed.
+/// Reads the inline tags of a packet that passed the parser.
 #[inline(always)]
-pub fn tags<P: PacketBytes>(packet: P) -> Tags {
+pub fn tags<P: PacketBytes>(link: Link, packet: P) -> Tags {
     let mut tags = Tags::default();
-    if packet.u16(ETHERTYPE).is_some_and(is_tag) {
+    if link == Link::Ethernet && packet.u16(ETHERTYPE).is_some_and(is_tag) {
         tags.outer = identifier(packet, HEADER);
         if packet.u16(HEADER + 2).is_some_and(is_tag) {
             tags.inner = identifier(packet, HEADER + TAG);

@@ -86,7 +86,7 @@ fn by_content<P: PacketBytes, R: Rule>(header: P, rule: &R) -> Result<Clause, Sk
     }
     let offset_and_flags = offset_and_flags(header)?;
     let payload = header.advance(header_length(offset_and_flags));
-    if payload.remaining() >= smb::MAGIC && smb::begins_message(payload.deep_u64().ok_or(Skip::Truncated)?) {
+    if payload.deep_u64().is_some_and(smb::begins_message) {
         return Ok(Clause::Content);
     }
     if offset_and_flags.to_be_bytes()[1] & (FIN | RST) != 0 && rule.content_flows() {

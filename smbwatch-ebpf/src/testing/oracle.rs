@@ -101,13 +101,11 @@ pub fn tuple(link: Link, packet: &[u8], rule: &Lists) -> Option<Tuple> {
 impl Match {
     /// What the parser found, for comparison.
     pub fn of(opening: &Opening) -> Self {
-        let (source, destination, segment, tags) = match opening.candidate {
-            Candidate::V4 { source, destination, segment, tags } => {
-                (Ipv4Addr::from(source).into(), Ipv4Addr::from(destination).into(), segment, tags)
+        let (source, destination, segment) = match opening.candidate {
+            Candidate::V4 { source, destination, segment } => {
+                (Ipv4Addr::from(source).into(), Ipv4Addr::from(destination).into(), segment)
             }
-            Candidate::V6 { source, destination, segment, tags } => {
-                (words(source), words(destination), segment, tags)
-            }
+            Candidate::V6 { source, destination, segment } => (words(source), words(destination), segment),
         };
         Self {
             source,
@@ -121,7 +119,7 @@ impl Match {
             smb: opening.smb,
             by_content: segment.clause == Clause::Content,
             partial: segment.partial,
-            vlans: [tags.outer, tags.inner],
+            vlans: [opening.tags.outer, opening.tags.inner],
         }
     }
 }

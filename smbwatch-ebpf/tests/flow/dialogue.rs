@@ -127,13 +127,13 @@ fn converse(random: &mut Rng, name: &str) {
         }
         assert_eq!((flow.packets, flow.bytes), (wire.packets, wire.bytes), "{name}");
         assert_eq!(flow.sent, client.payload(client.next), "{name}: bytes sent");
-        assert_eq!(flow.marks & SMB != 0, smb, "{name}: SMB");
-        assert_eq!(flow.marks & ENDED != 0, client.closed, "{name}: the end");
+        assert_eq!(flow.marks() & SMB != 0, smb, "{name}: SMB");
+        assert_eq!(flow.marks() & ENDED != 0, client.closed, "{name}: the end");
         assert_eq!(flow.received, server.payload(server.acknowledged), "{name}: bytes received");
     }
     let reset = wire.seen(random, RST, client.number(client.next), 0, 0);
     tell(flow.send(&reset, || (0, 2)));
-    assert_ne!(flow.marks & ENDED, 0, "{name}");
+    assert_ne!(flow.marks() & ENDED, 0, "{name}");
 }
 
 fn answer(flags: u8, sequence: u32, payload_length: u32) -> Seen {

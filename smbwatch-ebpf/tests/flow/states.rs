@@ -54,9 +54,16 @@ fn cut_short(sequence: u32) -> Packet {
     Sent(Seen { packets: 1, bytes: 42, sequence, partial: true, ..Seen::default() })
 }
 
-/// An answer at a distance from the peer's SYN.
+/// An answer at a distance from the peer's SYN; what acknowledges, acknowledges the client's.
 fn answer(flags: u8, at: u32, payload_length: u32) -> Packet {
-    Answer(Seen { sequence: PEER.wrapping_add(at), payload_length, flags, ..Seen::default() })
+    let acknowledgement = if flags & ACK == 0 { 0 } else { ISN.wrapping_add(1) };
+    Answer(Seen {
+        sequence: PEER.wrapping_add(at),
+        acknowledgement,
+        payload_length,
+        flags,
+        ..Seen::default()
+    })
 }
 
 fn another_isn() -> Packet {
@@ -83,7 +90,7 @@ fn check(name: &str, packets: Vec<(Packet, Option<Cause>)>, end: End) {
         assert_eq!(told, expected, "{name}, packet {number}");
     }
     let flow = flow.expect(name);
-    assert_eq!((flow.marks, flow.sent, flow.received, flow.packets), end, "{name}");
+    assert_eq!((flow.marks(), flow.sent, flow.received, flow.packets), end, "{name}");
 }
 
 const ATTEMPTED: Option<Cause> = Some(Cause::Attempted);
@@ -167,8 +174,33 @@ fn connections_that_do_not_come_about() {
         (ENDED | RESET | REFUSED, 0, 0, 1),
     );
     check(
-        "a forged refusal before the answer",
-        vec![(syn(), ATTEMPTED), (answer(RST, 0, 0), Some(Cause::Refused)), (ack(1, 1), GREETED)],
+        "a refusal that does not acknowledge the SYN is not the peer's",
+        vec![(syn(), ATTEMPTED), (answer(RST, 0, 0), None), (ack(1, 1), GREETED)],
+        (ESTABLISHED, 0, 0, 2),
+    );
+    check(
+        "a refusal that acknowledges another SYN is not the peer's",
+        vec![
+            (syn(), ATTEMPTED),
+            (Answer(Seen { acknowledgement: ISN.wrapping_add(2), ..segment(RST | ACK, 0, 0, 0) }), None),
+            (ack(1, 1), GREETED),
+        ],
+        (ESTABLISHED, 0, 0, 2),
+    );
+    check(
+        "data in the SYN is acknowledged by the refusal, or not",
+        vec![
+            (Sent(Seen { smb: true, ..segment(SYN, 0, 0, 90) }), SPOKE),
+            (
+                Answer(Seen { acknowledgement: ISN.wrapping_add(91), ..segment(RST | ACK, 0, 0, 0) }),
+                Some(Cause::Refused),
+            ),
+        ],
+        (SMB | ENDED | RESET | REFUSED, 90, 0, 1),
+    );
+    check(
+        "a refusal that was forged with the right number",
+        vec![(syn(), ATTEMPTED), (answer(RST | ACK, 0, 0), Some(Cause::Refused)), (ack(1, 1), GREETED)],
         (ENDED | RESET | REFUSED | ESTABLISHED, 0, 0, 2),
     );
     check(
@@ -340,7 +372,7 @@ fn ports_that_are_used_again() {
     check("without an end", vec![(syn(), ATTEMPTED), (another_isn(), ATTEMPTED)], (0, 0, 0, 1));
     check(
         "after a refusal",
-        vec![(syn(), ATTEMPTED), (answer(RST, 0, 0), Some(Cause::Refused)), (another_isn(), ATTEMPTED)],
+        vec![(syn(), ATTEMPTED), (answer(RST | ACK, 0, 0), Some(Cause::Refused)), (another_isn(), ATTEMPTED)],
         (0, 0, 0, 1),
     );
 }
@@ -348,10 +380,10 @@ fn ports_that_are_used_again() {
 #[test]
 fn what_a_new_connection_keeps_of_the_old_one() {
     let (mut flow, _) = Flow::open(&segment(ACK, 1, 1, 10), CONTENT, 7, 100);
-    assert_eq!((flow.first_seen, flow.cookie, flow.marks), (100, 7, CONTENT | MIDSTREAM | ESTABLISHED));
+    assert_eq!((flow.first_seen, flow.cookie, flow.marks()), (100, 7, CONTENT | MIDSTREAM | ESTABLISHED));
     let told = flow.send(&Seen { sequence: 9, ..segment(SYN, 0, 0, 0) }, || (8, 200));
     assert_eq!(told, ATTEMPTED);
-    assert_eq!((flow.first_seen, flow.cookie, flow.marks), (200, 8, CONTENT));
+    assert_eq!((flow.first_seen, flow.cookie, flow.marks()), (200, 8, CONTENT));
     assert_eq!((flow.initial_sequence, flow.packets, flow.sent), (9, 1, 0));
 }
 

@@ -1,6 +1,7 @@
 //! Ethernet headers and their tags.
 
 use smbwatch_ebpf::packet::{PacketBytes, Slice};
+use smbwatch_ebpf::parse::Link;
 use smbwatch_ebpf::parse::ethernet::{self, IPV4, IPV6, Tags};
 use smbwatch_ebpf::skip::Skip;
 use smbwatch_ebpf::testing::build;
@@ -11,7 +12,7 @@ type Passed = (u16, u16, u16, usize);
 fn check(name: &str, frame: &[u8], expected: Result<Passed, Skip>) {
     let packet = Slice::new(frame);
     let passed = ethernet::parse(packet).map(|passed| {
-        let Tags { outer, inner } = ethernet::tags(packet);
+        let Tags { outer, inner } = ethernet::tags(Link::Ethernet, packet);
         let rest = usize::try_from(passed.payload.remaining()).expect("within the frame");
         (passed.ethertype, outer, inner, frame.len() - rest)
     });

@@ -8,7 +8,7 @@ use procfs::process::{Process as ProcEntry, Stat};
 
 use super::redact::redact;
 use super::users::Users;
-use crate::decode::printable;
+use crate::decode::{CUT, printable};
 use crate::observation::{Owner, ProcessObservation};
 
 /// Bytes of a command line that are read.
@@ -72,9 +72,9 @@ pub(super) fn look(owner: &Owner, image: Option<&ProcessObservation>, users: &mu
     if let Some(image) = image {
         process.executable = image.executable.clone();
         (process.arguments, process.arguments_cut) = arguments(&image.command_line, image.cut);
-        process.started(image.started / tick());
+        process.started(image.version.started / tick());
         process.ancestors = ancestors(i32::try_from(image.parent).unwrap_or(0));
-        if !image.cut {
+        if !image.cut && !is_cut(process.executable.as_deref()) {
             return process;
         }
     }
@@ -83,12 +83,14 @@ pub(super) fn look(owner: &Owner, image: Option<&ProcessObservation>, users: &mu
     let executable = executable(&entry);
     let (arguments, cut) = command_line(&entry);
     let Ok(stat) = entry.stat() else { return process };
-    if started_after(&stat, owner.monotonic) {
+    if is_another(&stat, owner) {
         // The identifier belongs to another process by now.
         return process;
     }
-    if image.is_none() {
+    if image.is_none() || is_cut(process.executable.as_deref()) && executable.is_some() {
         process.executable = executable;
+    }
+    if image.is_none() {
         process.started(stat.starttime);
         process.ancestors = ancestors(stat.ppid);
     }
@@ -97,6 +99,11 @@ pub(super) fn look(owner: &Owner, image: Option<&ProcessObservation>, users: &mu
         process.arguments_cut = cut;
     }
     process
+}
+
+/// Whether the kernel's copy of a path lacks its front.
+fn is_cut(path: Option<&str>) -> bool {
+    path.is_some_and(|path| path.starts_with(CUT))
 }
 
 impl Process {
@@ -159,6 +166,14 @@ fn ancestors(parent: i32) -> Vec<Ancestor> {
     ancestors
 }
 
+/// Whether an entry of /proc is of another process than the one that called `connect`.
+fn is_another(stat: &Stat, owner: &Owner) -> bool {
+    match owner.version {
+        Some(version) => stat.starttime != version.started / tick(),
+        None => started_after(stat, owner.monotonic),
+    }
+}
+
 /// Whether a process started after a moment of the monotonic clock. /proc counts from boot, suspension
 /// included, and in ticks of 10 ms.
 fn started_after(stat: &Stat, monotonic: u64) -> bool {
@@ -192,7 +207,17 @@ mod tests {
     use super::*;
 
     fn me(monotonic: u64) -> Owner {
-        Owner { monotonic, pid: std::process::id(), tid: 7, uid: 0, gid: 0, comm: "me".to_owned(), cgroup: 1 }
+        Owner {
+            monotonic,
+            netns: 1,
+            version: None,
+            pid: std::process::id(),
+            tid: 7,
+            uid: 0,
+            gid: 0,
+            comm: "me".to_owned(),
+            cgroup: 1,
+        }
     }
 
     #[test]
