@@ -103,7 +103,7 @@ pub struct Config {
     pub flows: u32,
     /// Bytes of the ring buffer.
     pub ring_bytes: u32,
-    /// Alerts a second that are sent one by one; what exceeds them is counted.
+    /// Alerts of each grade a second that are sent one by one; what exceeds them is counted.
     pub alerts_per_second: u32,
     /// Where alerts go.
     pub sinks: Vec<SinkConfig>,
