@@ -5,11 +5,12 @@
 const HIDDEN: &str = "[hidden]";
 
 /// Ends of the names of options, variables and keys whose value is a password, or a hash that serves as one.
-const SECRETS: [&str; 8] = ["password", "password2", "passwd", "pass", "pw", "hash", "hashes", "aeskey"];
+const SECRETS: [&str; 10] =
+    ["password", "password2", "passwd", "pass", "pw", "-pwd", "_pwd", "hash", "hashes", "aeskey"];
 /// Options that end like that, but take no value.
 const FLAGS: [&str; 3] = ["no-pass", "machine-pass", "pw-nt-hash"];
 /// Ends of names whose value is a user, perhaps with a password behind one of [`MARKS`].
-const USERS: [&str; 3] = ["user", "username", "logname"];
+const USERS: [&str; 5] = ["user", "username", "logname", "auth-rpc", "auth-transport"];
 /// What parts user and password: with Samba's tools, curl, lftp.
 const MARKS: [char; 3] = ['%', ':', ','];
 /// Options whose value is a comma-separated list.
@@ -65,14 +66,14 @@ pub fn redact(arguments: &mut [String]) {
 
 impl Tool {
     fn of(argument: &str) -> Option<Self> {
-        let file = argument.rsplit('/').next()?;
+        let file = argument.rsplit('/').next()?.to_ascii_lowercase();
         match file.split('.').next()? {
             "cme" | "crackmapexec" | "netexec" | "nxc" => Some(Self::NetExec),
             "enum4linux-ng" | "evil-winrm" | "lsassy" | "manspider" | "smbclient-ng" => {
                 Some(Self::PasswordOrHash)
             }
-            "bloodhound-python" | "certipy" | "enum4linux" | "hydra" | "medusa" | "smbget" | "smbmap"
-            | "smbtar" => Some(Self::Password),
+            "bloodhound-python" | "certipy" | "coercer" | "enum4linux" | "hydra" | "medusa"
+            | "petitpotam" | "smbget" | "smbmap" | "smbtar" => Some(Self::Password),
             "smbclient" | "pth-smbclient" => Some(Self::Smbclient),
             _ => None,
         }
@@ -120,7 +121,16 @@ fn hide_in(argument: &str) -> String {
     {
         return format!("{option}={}", hide_in_list(list));
     }
-    let mut shown = argument.to_owned();
+    hide_in_text(argument)
+}
+
+fn hide_in_list(list: &str) -> String {
+    let items: Vec<String> = list.split(',').map(hide_in_text).collect();
+    items.join(",")
+}
+
+fn hide_in_text(text: &str) -> String {
+    let mut shown = text.to_owned();
     for hide in [hide_assigned, hide_in_url, hide_behind_short_user] {
         shown = hide(&shown).unwrap_or(shown);
     }
@@ -131,11 +141,6 @@ fn hide_in(argument: &str) -> String {
     let mut words: Vec<String> = shown.split(' ').map(str::to_owned).collect();
     redact(&mut words);
     words.join(" ")
-}
-
-fn hide_in_list(list: &str) -> String {
-    let items: Vec<String> = list.split(',').map(hide_in).collect();
-    items.join(",")
 }
 
 /// `PASSWD=pw`, `--password=pw`, `USER=alice%pw`; a password may hold anything, so the rest goes with it.
@@ -245,6 +250,7 @@ mod tests {
             "wmiexec.py -hashes {aad3:31d6} alice@h",
             "wmiexec.py -aesKey {ff} -k -no-pass alice@h",
             "changepasswd.py corp/alice:{pw}@h -newpass {pw} -althash {31d6}",
+            "rpcmap.py ncacn_np:h -auth-transport corp/alice:{pw}",
             // Others.
             "python3 /usr/bin/nxc smb h -u alice -p {pw} {pw2} --shares",
             "crackmapexec smb h -u alice -H {31d6} --port 445",
@@ -254,6 +260,9 @@ mod tests {
             "smbmap -u alice -p {pw} -H h",
             "certipy find -u alice@corp -p {pw} -dc-ip 10.0.0.1",
             "evil-winrm -i h -u alice -p {pw} -P 5985",
+            "python3 PetitPotam.py -u alice -p {pw} h h2",
+            "vlc --smb-user alice --smb-pwd {pw} smb://h/s",
+            "java -Djcifs.smb.client.password={pw} Main",
             "enum4linux.pl -u alice -p {pw} h",
             "nmap --script-args smbusername=a,smbpassword={pw},x=y -p 445 h",
             // Not passwords.
@@ -283,5 +292,14 @@ mod tests {
             assert_eq!(shown(&["sh", "-c", given])[2], expected);
         }
         assert_eq!(shown(&["smbclient", "--password", "a b"])[2], HIDDEN);
+    }
+
+    #[test]
+    fn arguments_made_to_be_long_are_no_trouble() {
+        for part in ["-o", "-o ", "=", "user=", "cme ", "://@:", ",-o", "-o=u:"] {
+            let long = part.repeat(4096 / part.len());
+            assert_eq!(shown(&[&long]).len(), 1);
+            assert_eq!(shown(&vec![part; 2048]).len(), 2048);
+        }
     }
 }
