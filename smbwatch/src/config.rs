@@ -260,9 +260,7 @@ impl Config {
         fits("`reserved` and `exceptions`", self.destinations.iter().map(|range| range.prefix))?;
         if self.sinks.is_empty() {
             return Err(
-                "`sinks` is empty, so nothing would be told; name one, or leave it out for standard \
-                        output"
-                    .to_owned(),
+                "`sinks` is empty, so nothing would be told; leave it out for standard output".to_owned()
             );
         }
         if !(1..=MAX_FLOWS).contains(&self.flows) {
@@ -419,7 +417,7 @@ mod tests {
             ("[[exceptions]]\ndestination = \"1.2.3.4\"", "test.toml:1:1: missing field `reason`"),
             (
                 "sinks = []",
-                "test.toml: `sinks` is empty, so nothing would be told; name one, or leave it out",
+                "test.toml: `sinks` is empty, so nothing would be told; leave it out for standard",
             ),
             (
                 "[[exceptions]]\ndestination = \"1.2.3.4\"\nreason = \" \"",
