@@ -111,11 +111,12 @@ pub fn main() -> ExitCode {
             report(checked.map_err(Into::into).and_then(|text| print(&text)), ExitCode::from(2))
         }
         Command::Explain { source, destination, port, choice } => {
-            let answer = choice.config().map(|config| explain(&config, source, destination, port));
-            let code =
-                answer.as_ref().map_or(ExitCode::from(2), |answer| ExitCode::from(u8::from(!answer.matches)));
-            match answer.map_err(Into::into).and_then(|answer| print(&answer.to_string())) {
-                Ok(()) => code,
+            let answer = || {
+                let answer = explain(&choice.config()?, source, destination, port)?;
+                print(&answer.to_string()).map(|()| answer.matches)
+            };
+            match answer() {
+                Ok(matches) => ExitCode::from(u8::from(!matches)),
                 Err(error) => report(Err(error), ExitCode::from(2)),
             }
         }

@@ -17,6 +17,9 @@ use file::File;
 const MAX_FLOWS: u32 = 1 << 24;
 const RING_BYTES: std::ops::RangeInclusive<u32> = 1 << 16..=1 << 30;
 
+/// Entries of each of the kernel's tries, `MAX_PREFIXES` of its maps.
+const MAX_PREFIXES: usize = 1 << 17;
+
 /// A named choice of sources and reserved ranges.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, ValueEnum)]
 pub enum Profile {
@@ -103,7 +106,7 @@ pub struct Config {
     pub flows: u32,
     /// Bytes of the ring buffer.
     pub ring_bytes: u32,
-    /// Alerts a second that are sent one by one; what exceeds them is counted.
+    /// Alerts of each grade a second that are sent one by one; what exceeds them is counted.
     pub alerts_per_second: u32,
     /// Where alerts go.
     pub sinks: Vec<SinkConfig>,
@@ -197,15 +200,15 @@ impl Config {
     fn from_file(file: File, profile: Option<Profile>) -> Result<Self, String> {
         let mut config = Self::of(profile.or(file.profile).unwrap_or_default());
         if let Some(sources) = file.sources {
+            // Who names the sources means no others.
             config.sources = sources.into_iter().map(|prefix| prefix.0).collect();
+            config.own_addresses = false;
         }
         if let Some(reserved) = file.reserved {
             let range = |prefix| Range { prefix, kind: Kind::Reserved, name: "configured".to_owned() };
             config.destinations = reserved.into_iter().map(|prefix| range(prefix.0)).collect();
         }
-        for exception in file.exceptions {
-            config.except(exception.destination.0, &exception.reason);
-        }
+        config.except(file.exceptions);
         set(&mut config.severity, file.severity);
         set(&mut config.ports, file.ports);
         set(&mut config.any_port, file.any_port);
@@ -228,15 +231,17 @@ impl Config {
         Ok(config)
     }
 
-    /// Excepts `prefix`, whatever inside it is called globally reachable included.
-    fn except(&mut self, prefix: IpNet, reason: &str) {
-        let exception = |prefix| Range { prefix, kind: Kind::Exception, name: reason.to_owned() };
-        for range in &mut self.destinations {
-            if range.kind == Kind::Public && prefix.contains(&range.prefix) {
-                *range = exception(range.prefix);
+    /// Adds exceptions, whatever inside them is called globally reachable included.
+    fn except(&mut self, exceptions: Vec<file::Exception>) {
+        let exception = |prefix, name| Range { prefix, kind: Kind::Exception, name };
+        for range in self.destinations.iter_mut().filter(|range| range.kind == Kind::Public) {
+            let around = exceptions.iter().find(|around| around.destination.0.contains(&range.prefix));
+            if let Some(around) = around {
+                *range = exception(range.prefix, around.reason.clone());
             }
         }
-        self.destinations.push(exception(prefix));
+        self.destinations
+            .extend(exceptions.into_iter().map(|around| exception(around.destination.0, around.reason)));
     }
 
     fn check(&mut self) -> Result<(), String> {
@@ -250,6 +255,13 @@ impl Config {
         }
         if self.sources.is_empty() {
             return Err("`sources` is empty, so nothing could match; name a range or leave it out".to_owned());
+        }
+        fits("`sources`", self.sources.iter().copied())?;
+        fits("`reserved` and `exceptions`", self.destinations.iter().map(|range| range.prefix))?;
+        if self.sinks.is_empty() {
+            return Err(
+                "`sinks` is empty, so nothing would be told; leave it out for standard output".to_owned()
+            );
         }
         if !(1..=MAX_FLOWS).contains(&self.flows) {
             return Err(format!("`limits.flows` is {}; give between 1 and {MAX_FLOWS}", self.flows));
@@ -271,6 +283,25 @@ impl Config {
     }
 }
 
+/// Whether the prefixes of each family fit the kernel's tries.
+fn fits(key: &str, prefixes: impl Iterator<Item = IpNet>) -> Result<(), String> {
+    let (mut ipv4, mut ipv6) = (0, 0);
+    for prefix in prefixes {
+        match prefix {
+            IpNet::V4(_) => ipv4 += 1,
+            IpNet::V6(_) => ipv6 += 1,
+        }
+    }
+    for (count, family) in [(ipv4, "IPv4"), (ipv6, "IPv6")] {
+        if count > MAX_PREFIXES {
+            return Err(format!(
+                "{key}: {count} {family} prefixes, of which {MAX_PREFIXES} fit; give fewer and wider ones"
+            ));
+        }
+    }
+    Ok(())
+}
+
 fn set<T>(field: &mut T, value: Option<T>) {
     if let Some(value) = value {
         *field = value;
@@ -286,6 +317,8 @@ fn position(text: &str, offset: usize) -> (usize, usize) {
 
 #[cfg(test)]
 mod tests {
+    use std::fmt::Write as _;
+
     use super::*;
 
     fn parse(text: &str) -> Result<Config, String> {
@@ -331,6 +364,39 @@ mod tests {
     }
 
     #[test]
+    fn sources_that_are_named_are_all_there_are() {
+        let own = |text: &str| parse(text).map(|config| config.own_addresses);
+        assert_eq!(own("profile = \"strict\""), Ok(true));
+        assert_eq!(own("profile = \"strict\"\nsources = [\"10.0.0.0/8\"]"), Ok(false));
+    }
+
+    fn exceptions(count: u32) -> String {
+        let mut text = "profile = \"strict\"\n".to_owned();
+        for number in 0..count {
+            let address = std::net::Ipv4Addr::from(0x1400_0000 + number);
+            let _ =
+                write!(text, "[[exceptions]]\ndestination = \"{address}\"\nreason = \"share {number}\"\n");
+        }
+        text
+    }
+
+    #[test]
+    fn a_hundred_thousand_exceptions_are_read() {
+        let config = parse(&exceptions(100_000)).expect("a configuration");
+        assert_eq!(config.destinations.len(), ranges::strict().len() + 100_000);
+    }
+
+    #[test]
+    fn what_the_kernel_has_no_place_for_is_refused() {
+        let error = parse(&exceptions(1 << 17)).expect_err("too many");
+        let start = "test.toml: `reserved` and `exceptions`: 1310";
+        assert!(error.starts_with(start) && error.contains("131072 fit"), "{error}");
+        let sources = vec!["\"fd00::/64\""; (1 << 17) + 1].join(",");
+        let error = parse(&format!("sources = [{sources}]")).expect_err("too many");
+        assert!(error.starts_with("test.toml: `sources`: 131073 IPv6 prefixes"), "{error}");
+    }
+
+    #[test]
     fn mistakes_are_named_with_their_place() {
         for (text, message) in [
             ("porst = [445]", "test.toml:1:1: unknown field `porst`"),
@@ -349,6 +415,18 @@ mod tests {
             ("[limits]\nring_bytes = 65537", "test.toml: `limits.ring_bytes` is 65537; give a power of two"),
             ("[[sinks]]\ntype = \"fax\"", "test.toml:2:8: unknown variant `fax`"),
             ("[[exceptions]]\ndestination = \"1.2.3.4\"", "test.toml:1:1: missing field `reason`"),
+            (
+                "sinks = []",
+                "test.toml: `sinks` is empty, so nothing would be told; leave it out for standard",
+            ),
+            (
+                "[[exceptions]]\ndestination = \"1.2.3.4\"\nreason = \" \"",
+                "test.toml:3:10: an exception without a reason; say why it may be reached",
+            ),
+            (
+                "[[exceptions]]\nreason = \"all\"\ndestination = \"::/0\"",
+                "test.toml:3:15: `::/0` would except every destination, so nothing could match; name a part of it",
+            ),
             ("a = [", "test.toml:1:6:"),
         ] {
             let error = parse(text).expect_err(text);

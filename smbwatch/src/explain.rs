@@ -18,8 +18,21 @@ pub struct Explanation {
     pub clauses: Vec<String>,
 }
 
+/// Source and destination are of different IP versions.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("no packet goes from {0} to {1}: one is IPv4 and the other IPv6; give two of one kind")]
+pub struct Mixed(IpAddr, IpAddr);
+
 /// Explains a packet from `source` to `destination` and `port`.
-pub fn explain(config: &Config, source: IpAddr, destination: IpAddr, port: u16) -> Explanation {
+pub fn explain(
+    config: &Config,
+    source: IpAddr,
+    destination: IpAddr,
+    port: u16,
+) -> Result<Explanation, Mixed> {
+    if source.is_ipv4() != destination.is_ipv4() {
+        return Err(Mixed(source, destination));
+    }
     let clauses =
         [port_clause(config, port), source_clause(config, source), destination_clause(config, destination)];
     let mut explanation = Explanation { matches: true, clauses: Vec::new() };
@@ -30,7 +43,7 @@ pub fn explain(config: &Config, source: IpAddr, destination: IpAddr, port: u16) 
             break;
         }
     }
-    explanation
+    Ok(explanation)
 }
 
 fn port_clause(config: &Config, port: u16) -> (bool, String) {
@@ -181,9 +194,19 @@ mod tests {
             ),
         ] {
             let address = |text: &str| text.parse().expect("an address");
-            let answer = explain(config, address(source), address(destination), port);
+            let answer = explain(config, address(source), address(destination), port).expect("an answer");
             assert_eq!(answer.matches, matches, "{answer}");
             assert_eq!(answer.clauses.last().map(String::as_str), Some(last));
+        }
+    }
+
+    #[test]
+    fn a_packet_is_of_one_ip_version() {
+        let address = |text: &str| text.parse().expect("an address");
+        for (source, destination) in [("10.0.0.5", "2606::1"), ("fd00::1", "8.8.8.8")] {
+            let (source, destination) = (address(source), address(destination));
+            let answer = explain(&Config::default(), source, destination, 445);
+            assert_eq!(answer, Err(Mixed(source, destination)));
         }
     }
 }

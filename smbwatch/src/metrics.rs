@@ -82,7 +82,11 @@ impl fmt::Display for Summary {
         }
         let skipped = Skip::COUNTED.iter().zip(self.kernel.skipped).filter(|(_, count)| *count != 0);
         for (skip, count) in skipped {
-            write!(formatter, "\n  packets not judged: {count} {}", skip.name())?;
+            if *skip == Skip::Exception {
+                write!(formatter, "\n  excepted: {count} packets")?;
+            } else {
+                write!(formatter, "\n  packets not judged: {count} {}", skip.name())?;
+            }
         }
         for (name, delivered, undelivered) in &self.sinks {
             write!(formatter, "\n  {name}: {delivered} delivered")?;
@@ -91,5 +95,26 @@ impl fmt::Display for Summary {
             }
         }
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn excepted_packets_were_judged() {
+        let mut summary = Summary::default();
+        for (skip, count) in Skip::COUNTED.iter().zip(&mut summary.kernel.skipped) {
+            *count = match skip.name() {
+                "exception" => 3,
+                "truncated" => 2,
+                _ => 0,
+            };
+        }
+        assert_eq!(
+            summary.to_string(),
+            "seen 0 = alerted 0 + suppressed 0 + lost 0\n  excepted: 3 packets\n  packets not judged: 2 truncated"
+        );
     }
 }

@@ -3,14 +3,17 @@
 use jiff::Timestamp;
 
 use crate::correlate::Connection;
-use crate::judge::{Judgement, Outcome};
+use crate::judge::{Grade, Judgement, Outcome};
+
+/// Seconds by which a record may be older than the newest one. Further back, the clock was set.
+const OLDER: i64 = 3;
 
 /// Why a sighting made no alert.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Suppressed {
     /// The connection's grade was told before.
     Repeat,
-    /// More alerts than the limit in this second.
+    /// More alerts of its grade than the limit in this second.
     Flood,
 }
 
@@ -18,13 +21,22 @@ pub enum Suppressed {
 pub struct Suppressor {
     per_second: u32,
     second: i64,
-    told: u32,
+    told: Told,
+}
+
+/// Alerts that were told in the current second. Each grade has its own, so that no flood of attempts hides
+/// SMB that is spoken.
+#[derive(Default)]
+struct Told {
+    attempted: u32,
+    established: u32,
+    smb: u32,
 }
 
 impl Suppressor {
-    /// Lets up to `per_second` alerts pass in each second.
-    pub const fn new(per_second: u32) -> Self {
-        Self { per_second, second: i64::MIN, told: 0 }
+    /// Lets up to `per_second` alerts of each grade pass in each second.
+    pub fn new(per_second: u32) -> Self {
+        Self { per_second, second: i64::MIN, told: Told::default() }
     }
 
     /// Decides whether a judgement about `connection` is told, and notes it there if it is.
@@ -39,23 +51,34 @@ impl Suppressor {
         if connection.told.is_some_and(|told| told >= news) {
             return Some(Suppressed::Repeat);
         }
-        if now.as_second() != self.second {
-            self.second = now.as_second();
-            self.told = 0;
+        let second = now.as_second();
+        if !(self.second.saturating_sub(OLDER)..=self.second).contains(&second) {
+            self.second = second;
+            self.told = Told::default();
         }
-        if self.told >= self.per_second {
+        let told = self.told.of(judgement.grade);
+        if *told >= self.per_second {
             return Some(Suppressed::Flood);
         }
-        self.told += 1;
+        *told += 1;
         connection.told = Some(news);
         None
+    }
+}
+
+impl Told {
+    const fn of(&mut self, grade: Grade) -> &mut u32 {
+        match grade {
+            Grade::Attempted => &mut self.attempted,
+            Grade::Established => &mut self.established,
+            Grade::Smb => &mut self.smb,
+        }
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::judge::Grade;
 
     fn judgement(grade: Grade, outcome: Outcome) -> Judgement {
         Judgement { grade, outcome, severity: 21 }
@@ -65,32 +88,52 @@ mod tests {
     fn each_grade_is_told_once_and_a_failure_too() {
         let mut suppressor = Suppressor::new(10);
         let mut connection = Connection { incident: String::new(), told: None };
-        let mut told = |judgement| suppressor.suppress(&mut connection, &judgement, Timestamp::UNIX_EPOCH);
-        assert_eq!(told(judgement(Grade::Attempted, Outcome::Pending)), None);
-        assert_eq!(told(judgement(Grade::Attempted, Outcome::Pending)), Some(Suppressed::Repeat));
-        assert_eq!(told(judgement(Grade::Attempted, Outcome::Unanswered)), None);
-        assert_eq!(told(judgement(Grade::Attempted, Outcome::Unanswered)), Some(Suppressed::Repeat));
-        assert_eq!(told(judgement(Grade::Smb, Outcome::Connected)), None);
-        assert_eq!(told(judgement(Grade::Established, Outcome::Connected)), Some(Suppressed::Repeat));
+        let mut tell = |judgement| suppressor.suppress(&mut connection, &judgement, Timestamp::UNIX_EPOCH);
+        assert_eq!(tell(judgement(Grade::Attempted, Outcome::Pending)), None);
+        assert_eq!(tell(judgement(Grade::Attempted, Outcome::Pending)), Some(Suppressed::Repeat));
+        assert_eq!(tell(judgement(Grade::Attempted, Outcome::Unanswered)), None);
+        assert_eq!(tell(judgement(Grade::Attempted, Outcome::Unanswered)), Some(Suppressed::Repeat));
+        assert_eq!(tell(judgement(Grade::Smb, Outcome::Connected)), None);
+        assert_eq!(tell(judgement(Grade::Established, Outcome::Connected)), Some(Suppressed::Repeat));
+    }
+
+    /// Of `count` new connections at `second`, those that are told.
+    fn told(suppressor: &mut Suppressor, grade: Grade, second: i64, count: usize) -> usize {
+        let now = Timestamp::from_second(second).expect("a time");
+        let news = judgement(grade, Outcome::Pending);
+        (0..count)
+            .filter(|_| {
+                let mut connection = Connection { incident: String::new(), told: None };
+                suppressor.suppress(&mut connection, &news, now).is_none()
+            })
+            .count()
     }
 
     #[test]
-    fn a_flood_is_cut_and_what_was_cut_may_still_be_told() {
-        let mut suppressor = Suppressor::new(2);
-        let news = judgement(Grade::Attempted, Outcome::Pending);
-        let mut connections: Vec<_> =
-            (0..5).map(|_| Connection { incident: String::new(), told: None }).collect();
-        let mut pass = |second| {
-            let now = Timestamp::from_second(second).expect("a time");
-            connections
-                .iter_mut()
-                .map(|connection| suppressor.suppress(connection, &news, now))
-                .filter(Option::is_none)
-                .count()
+    fn what_a_flood_cut_may_still_be_told() {
+        let mut suppressor = Suppressor::new(1);
+        let news = judgement(Grade::Smb, Outcome::Connected);
+        assert_eq!(told(&mut suppressor, Grade::Smb, 0, 5), 1);
+        let mut connection = Connection { incident: String::new(), told: None };
+        let mut at = |second| {
+            suppressor.suppress(&mut connection, &news, Timestamp::from_second(second).expect("a time"))
         };
-        assert_eq!(pass(0), 2);
-        assert_eq!(pass(1), 2);
-        assert_eq!(pass(2), 1);
-        assert_eq!(pass(3), 0);
+        assert_eq!([at(0), at(1), at(2)], [Some(Suppressed::Flood), None, Some(Suppressed::Repeat)]);
+    }
+
+    #[test]
+    fn a_flood_of_one_grade_leaves_the_others_their_second() {
+        let mut suppressor = Suppressor::new(2);
+        for grade in [Grade::Attempted, Grade::Established, Grade::Smb] {
+            assert_eq!(told(&mut suppressor, grade, 0, 5), 2, "{grade:?}");
+        }
+    }
+
+    #[test]
+    fn a_second_begins_when_time_goes_forward_or_the_clock_was_set_back() {
+        let mut suppressor = Suppressor::new(2);
+        for (second, passed) in [(9, 2), (10, 2), (9, 0), (7, 0), (10, 0), (11, 2), (2, 2), (2, 0), (3, 2)] {
+            assert_eq!(told(&mut suppressor, Grade::Attempted, second, 5), passed, "second {second}");
+        }
     }
 }

@@ -59,6 +59,9 @@ fn explain_ends_with_the_answer() {
         assert!(out.starts_with(if code == 0 { "match\n" } else { "no match\n" }), "{out}");
         assert!(out.lines().last().is_some_and(|line| line.contains(last)), "{out}");
     }
+    let mixed = said(&smbwatch(&["explain", "10.0.0.5", "2606::1"]));
+    let message = "smbwatch: no packet goes from 10.0.0.5 to 2606::1: one is IPv4 and the other IPv6; give two of one kind\n";
+    assert_eq!(mixed, (Some(2), String::new(), message.to_owned()));
     assert_eq!(smbwatch(&["explain", "10.0.0.5"]).status.code(), Some(2));
     assert_eq!(smbwatch(&["explain", "10.0.0.5", "eight"]).status.code(), Some(2));
     assert_eq!(smbwatch(&["explain", "10.0.0.5", "8.8.8.8", "-c", "/no/such/file"]).status.code(), Some(2));

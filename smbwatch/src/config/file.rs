@@ -31,7 +31,9 @@ pub struct File {
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Exception {
+    #[serde(deserialize_with = "part")]
     pub destination: Prefix,
+    #[serde(deserialize_with = "reason")]
     pub reason: String,
 }
 
@@ -83,6 +85,26 @@ impl Visitor<'_> for PrefixVisitor {
     fn visit_str<E: Error>(self, text: &str) -> Result<Prefix, E> {
         parse_prefix(text).map(Prefix).map_err(E::custom)
     }
+}
+
+/// Not all there is: that would switch the agent off.
+fn part<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Prefix, D::Error> {
+    let prefix = Prefix::deserialize(deserializer)?;
+    if prefix.0.prefix_len() == 0 {
+        return Err(D::Error::custom(format!(
+            "`{}` would except every destination, so nothing could match; name a part of it",
+            prefix.0
+        )));
+    }
+    Ok(prefix)
+}
+
+fn reason<'de, D: Deserializer<'de>>(deserializer: D) -> Result<String, D::Error> {
+    let reason = String::deserialize(deserializer)?;
+    if reason.trim().is_empty() {
+        return Err(D::Error::custom("an exception without a reason; say why it may be reached"));
+    }
+    Ok(reason)
 }
 
 /// Reads `10.0.0.0/8`, or an address alone as the range that holds only it.

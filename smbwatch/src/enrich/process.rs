@@ -132,6 +132,10 @@ fn command_line(entry: &ProcEntry) -> (Vec<String>, bool) {
 
 fn arguments(command_line: &[u8], cut: bool) -> (Vec<String>, bool) {
     let mut arguments = split(command_line);
+    if cut {
+        // Of the last one a part may be missing, and with it what marks a secret.
+        arguments.pop();
+    }
     redact(&mut arguments);
     let cut = cut || arguments.len() > MAX_ARGUMENTS;
     arguments.truncate(MAX_ARGUMENTS);
@@ -240,6 +244,14 @@ mod tests {
         assert_eq!(split(b"printf\0\0x\0"), ["printf", "", "x"]);
         assert_eq!(split(b"smbclient"), ["smbclient"]);
         assert_eq!(split(b""), [""; 0]);
+    }
+
+    #[test]
+    fn the_last_argument_of_a_cut_command_line_is_left_out() {
+        let line = b"curl\0-s\0smb://alice:pw";
+        assert_eq!(arguments(line, true), (vec!["curl".to_owned(), "-s".to_owned()], true));
+        assert_eq!(arguments(line, false).0.len(), 3);
+        assert_eq!(arguments(b"smb://alice:pw", true), (Vec::new(), true));
     }
 
     #[test]
