@@ -96,7 +96,10 @@ impl Watcher {
                 self.watched.insert(target.interface.index, target);
             }
         }
-        self.started |= self.plan.attach.is_empty();
+        if self.plan.attach.is_empty() {
+            self.started = true;
+            log::debug!("all interfaces that are to be watched are");
+        }
         Ok(())
     }
 }
