@@ -193,7 +193,7 @@ impl Drop for Traffic {
 /// Makes pairs of interfaces and removes them; most of the time before they all are watched.
 fn churn(lab: &Lab, agent: &mut Agent, round: usize) {
     add(lab, PAIRS);
-    if round % 4 == 0 {
+    if round.is_multiple_of(4) {
         agent.wait_until_said("attached to v0 (");
     }
     lab.run(End::Host, &format!("ip link delete group {GROUP}"));
