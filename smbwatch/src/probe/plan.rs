@@ -22,8 +22,8 @@ pub struct Plan {
     pub detach: Vec<u32>,
     /// Those that have another name now.
     pub rename: Vec<Target>,
-    /// Those that are not watched yet, or not in the right way: uplinks last, since the next one is taken
-    /// from the end.
+    /// Those that are not watched yet, or not in the right way. The next one is taken from the end: uplinks,
+    /// and then the newest workloads, which are the likeliest to open connections.
     pub attach: Vec<Target>,
 }
 
@@ -53,7 +53,10 @@ pub fn plan(wanted: Vec<Target>, watched: &HashMap<u32, Target>) -> Plan {
         }
     }
     plan.detach.extend(left.into_keys());
-    plan.attach.sort_by_key(|target| target.watch.role == Role::Uplink);
+    plan.attach.sort_by_key(|target| match target.watch.role {
+        Role::Workload => (false, i64::from(target.interface.index)),
+        Role::Uplink => (true, -i64::from(target.interface.index)),
+    });
     plan
 }
 
@@ -98,11 +101,18 @@ mod tests {
     }
 
     #[test]
-    fn uplinks_are_attached_first() {
-        let [veth, eth0] = [target(9, "veth", WORKLOAD, 0), target(2, "eth0", UPLINK, 0)];
-        let mut plan = planned(&[eth0.clone(), veth.clone()], &[]);
-        assert_eq!(plan.attach.pop(), Some(eth0));
-        assert_eq!(plan.attach.pop(), Some(veth));
+    fn uplinks_are_attached_first_and_then_the_newest_workloads() {
+        let mut wanted = vec![
+            target(2, "eth0", UPLINK, 0),
+            target(9, "veth9", WORKLOAD, 0),
+            target(3, "eth1", UPLINK, 0),
+            target(10, "veth10", WORKLOAD, 0),
+        ];
+        for name in ["eth0", "eth1", "veth10", "veth9"] {
+            let next = planned(&wanted, &[]).attach.pop().expect("a target");
+            assert_eq!(next.interface.name, name);
+            wanted.retain(|target| *target != next);
+        }
     }
 
     #[test]
