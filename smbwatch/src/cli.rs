@@ -8,18 +8,21 @@ use std::process::ExitCode;
 use anyhow::Context as _;
 use clap::{Args, Parser, Subcommand};
 
+use crate::config::interfaces::Interfaces;
 use crate::config::{self, Config, Profile};
 use crate::explain::explain;
+use crate::interfaces_command;
 use crate::pipeline;
-use crate::probe::Lock;
+use crate::probe::{Lock, check_permission};
 use crate::ranges::Kind;
 use crate::sink::Format;
 
 const AFTER_HELP: &str = "\
 Examples:
-  smbwatch run                               watch every interface with a default route
+  smbwatch run                               watch what leaves by uplinks, and what containers send
   smbwatch run -i eth0 --profile strict      one interface, IPv6 and carrier-grade NAT too
   smbwatch run --format json | jq .process   alerts as ECS documents
+  smbwatch interfaces                        what is watched, and why something is not
   smbwatch explain 10.0.0.5 8.8.8.8          would that match, and why?
 
 `smbwatch run` needs root, or CAP_BPF, CAP_NET_ADMIN and CAP_PERFMON. RUST_LOG=debug says more.";
@@ -40,6 +43,17 @@ enum Command {
     /// error. SIGHUP opens files again. At the end a summary tells what was seen, alerted, suppressed and
     /// lost.
     Run(Run),
+    /// List the interfaces: what each is to this host, and how it is watched, or why not.
+    ///
+    /// An agent need not run. Without root it is not known what is attached.
+    Interfaces {
+        /// A configuration file, whose choice of interfaces counts.
+        #[arg(short, long, value_name = "FILE")]
+        config: Option<PathBuf>,
+        /// How the list is written: text on a terminal, else JSON.
+        #[arg(long, value_enum, default_value_t)]
+        format: Format,
+    },
     /// Say whether a configuration file is right, and if not, where and why.
     ///
     /// Exits with 0 if it is, and with 2 if it is not.
@@ -70,7 +84,7 @@ enum Command {
 
 #[derive(Debug, Args)]
 struct Run {
-    /// Watch this interface; may be given again. Default: every interface with a default route.
+    /// Watch this interface alone; may be given again. Default: all that `smbwatch interfaces` gives a role.
     #[arg(short, long = "interface", value_name = "NAME")]
     interfaces: Vec<String>,
     #[command(flatten)]
@@ -78,7 +92,7 @@ struct Run {
     /// How alerts are written to standard output.
     #[arg(long, value_enum, default_value_t)]
     format: Format,
-    /// Folder for the lock, and for the verifier's log if the kernel refuses a program.
+    /// Folder for the verifier's log, if the kernel refuses a program.
     #[arg(long, value_name = "DIR", default_value = "/run/smbwatch")]
     run_dir: PathBuf,
 }
@@ -106,6 +120,12 @@ impl Choice {
 pub fn main() -> ExitCode {
     match Cli::parse().command {
         Command::Run(run) => report(run.run(), ExitCode::from(1)),
+        Command::Interfaces { config, format } => {
+            let choice = Choice { config, profile: None };
+            let list = choice.config().map_err(Into::into);
+            let list = list.and_then(|config| interfaces_command::list(&config.interfaces, format));
+            report(list.and_then(|text| print(&text)), ExitCode::from(1))
+        }
         Command::Check { config } => {
             let checked = Config::load(&config, None).map(|_| format!("{}: ok\n", config.display()));
             report(checked.map_err(Into::into).and_then(|text| print(&text)), ExitCode::from(2))
@@ -129,13 +149,14 @@ pub fn main() -> ExitCode {
 
 impl Run {
     fn run(self) -> anyhow::Result<()> {
-        let default = env_logger::Env::default().default_filter_or("info,netlink_proto=warn");
+        let default = env_logger::Env::default().default_filter_or("info,netlink_proto=error");
         env_logger::Builder::from_env(default).format_target(false).format_timestamp(None).init();
         let mut config = self.choice.config()?;
         if !self.interfaces.is_empty() {
-            config.interfaces = self.interfaces;
+            config.interfaces = Interfaces { names: self.interfaces, ..Interfaces::default() };
         }
-        let _lock = Lock::take(&self.run_dir)?;
+        check_permission()?;
+        let _lock = Lock::take()?;
         let summary = pipeline::run(config, &self.run_dir, self.format)?;
         log::info!("{summary}");
         Ok(())

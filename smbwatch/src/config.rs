@@ -1,6 +1,7 @@
 //! What the configuration means: every default filled in, every value checked.
 
 pub mod file;
+pub mod interfaces;
 
 use std::fmt;
 use std::path::{Path, PathBuf};
@@ -12,6 +13,7 @@ use smbwatch_ebpf::settings::MAX_PORTS;
 
 use crate::ranges::{self, Kind, Range};
 use file::File;
+use interfaces::Interfaces;
 
 /// Largest tables that fit the counters and the kernel's limits.
 const MAX_FLOWS: u32 = 1 << 24;
@@ -98,8 +100,8 @@ pub struct Config {
     pub destinations: Vec<Range>,
     /// Processes are found by hooks on `connect`.
     pub owners: bool,
-    /// Interfaces to watch; none means those with a default route.
-    pub interfaces: Vec<String>,
+    /// Interfaces to watch.
+    pub interfaces: Interfaces,
     /// How to attach.
     pub back_end: BackEnd,
     /// Flows that the kernel remembers.
@@ -124,7 +126,7 @@ impl Default for Config {
             embedded_ipv4: false,
             destinations: ranges::rule_105(),
             owners: true,
-            interfaces: Vec::new(),
+            interfaces: Interfaces::default(),
             back_end: BackEnd::Auto,
             flows: 1 << 16,
             ring_bytes: 1 << 21,
@@ -217,7 +219,7 @@ impl Config {
         set(&mut config.flows, file.limits.flows);
         set(&mut config.ring_bytes, file.limits.ring_bytes);
         set(&mut config.alerts_per_second, file.limits.alerts_per_second);
-        config.interfaces = file.interfaces.names;
+        config.interfaces = Interfaces::parse(&file.interfaces.include, &file.interfaces.exclude)?;
         if let Some(sinks) = file.sinks {
             config.sinks = sinks
                 .into_iter()

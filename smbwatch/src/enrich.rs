@@ -16,6 +16,7 @@ use serde::Serialize;
 use smbwatch_ebpf::event;
 
 use crate::observation::{ConnectObservation, FlowObservation, Owner, ProcessObservation};
+use crate::probe::roles::Watch;
 use process::Process;
 use users::Users;
 
@@ -46,6 +47,8 @@ pub struct Who {
     pub process: Option<Arc<Process>>,
     /// Name of the interface, or its index where the name is not known.
     pub interface: String,
+    /// How that interface is watched; none where it is not known.
+    pub watch: Option<Watch>,
 }
 
 /// Finds out who is behind a flow.
@@ -55,7 +58,7 @@ pub struct Enricher {
     /// What processes run, from the kernel's own memory.
     images: LruCache<u32, ProcessObservation>,
     users: Users,
-    interfaces: HashMap<u32, String>,
+    interfaces: HashMap<u32, (String, Watch)>,
 }
 
 impl Enricher {
@@ -70,9 +73,14 @@ impl Enricher {
         }
     }
 
-    /// Learns an interface's name.
-    pub fn interface(&mut self, index: u32, name: &str) {
-        self.interfaces.insert(index, name.to_owned());
+    /// Learns an interface's name, and how it is watched.
+    pub fn interface(&mut self, index: u32, name: &str, watch: Watch) {
+        self.interfaces.insert(index, (name.to_owned(), watch));
+    }
+
+    /// Forgets an interface that is watched no more.
+    pub fn forget_interface(&mut self, index: u32) {
+        self.interfaces.remove(&index);
     }
 
     /// Learns what a process runs; what was known of an earlier one of that number is no longer true.
@@ -91,11 +99,12 @@ impl Enricher {
     pub fn who(&mut self, flow: &FlowObservation) -> Who {
         let known = flow.cookie.and_then(|cookie| self.by_socket.get(&cookie).cloned());
         let process = known.or_else(|| flow.owner.as_ref().map(|owner| self.process(owner)));
-        let interface = self.interfaces.get(&flow.interface).cloned();
+        let interface = self.interfaces.get(&flow.interface);
         Who {
             method: if process.is_some() { Method::Owner } else { Method::None },
             process,
-            interface: interface.unwrap_or_else(|| flow.interface.to_string()),
+            interface: interface.map_or_else(|| flow.interface.to_string(), |(name, _)| name.clone()),
+            watch: interface.map(|(_, watch)| *watch),
         }
     }
 

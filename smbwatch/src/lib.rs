@@ -5,6 +5,7 @@ pub mod cli;
 pub mod config;
 pub mod ranges;
 pub mod explain;
+pub mod interfaces_command;
 pub mod probe;
 pub mod source;
 pub mod decode;

@@ -1,5 +1,8 @@
 //! The running agent: it moves records through the stages. The only place that knows tokio.
 
+mod following;
+mod watcher;
+
 use std::io;
 use std::net::IpAddr;
 use std::num::NonZeroUsize;
@@ -25,11 +28,12 @@ use crate::enrich::host::Host;
 use crate::judge::judge;
 use crate::metrics::{Account, Summary};
 use crate::observation::{FlowObservation, Observation};
-use crate::probe::interfaces::{self, Interface};
-use crate::probe::{Attached, Probe};
+use crate::probe::{Probe, clsact, routes};
 use crate::sink::{self, Format, Running};
 use crate::source::ring::{self, Ring};
 use crate::suppress::{Suppressed, Suppressor};
+use following::Following;
+use watcher::Watcher;
 
 /// Records that are handled before signals and timers get their turn.
 const BATCH: usize = 512;
@@ -71,14 +75,11 @@ async fn watch(mut config: Config, run_dir: &Path, format: Format) -> anyhow::Re
     let mut hangup = signal(SignalKind::hangup())?;
     let sinks: Vec<Running> =
         config.sinks.iter().map(|sink| sink::start(sink, format)).collect::<Result<_, _>>()?;
-    let (connection, handle, _) = rtnetlink::new_connection().context("open rtnetlink")?;
-    let netlink = tokio::spawn(connection);
+    let mut following = Following::start().await?;
     if config.own_addresses {
-        let addresses = interfaces::addresses(&handle).await?;
+        let addresses = routes::addresses(&following.handle).await?;
         config.sources.extend(addresses.into_iter().filter(|address| is_public(*address)).map(IpNet::from));
     }
-    let chosen = choose(&handle, &config).await?;
-    netlink.abort();
 
     let mut probe = Probe::load(&config, run_dir)?;
     if config.owners {
@@ -86,11 +87,9 @@ async fn watch(mut config: Config, run_dir: &Path, format: Format) -> anyhow::Re
     }
     let mut ring = readable(Ring::new(probe.ring()?))?;
     let mut stages = Stages::new(config, sinks);
-    for interface in &chosen {
-        let attached = probe.attach(interface, &stages.config)?;
-        stages.enricher.interface(interface.index, &interface.name);
-        announce(interface, attached);
-    }
+    let clsact = clsact::interfaces(&following.handle).await?;
+    probe.remove_leftovers(&following.snapshot(), &clsact);
+    let mut watcher = Watcher::start(&following.snapshot(), &stages.config, &mut probe)?;
     if log::log_enabled!(log::Level::Debug) {
         tokio::spawn(forward_log(probe.log()?));
     }
@@ -104,12 +103,23 @@ async fn watch(mut config: Config, run_dir: &Path, format: Format) -> anyhow::Re
                     guard.clear_ready();
                 }
             }
+            changed = following.changed() => {
+                changed?;
+                // What is in the ring of an interface that is gone still has its name.
+                while ring.get_mut().drain(BATCH, |record| stages.take(record, ring::clock())) == BATCH {}
+                let Stages { config, enricher, .. } = &mut stages;
+                watcher.changed(&following.snapshot(), config, &mut probe, enricher);
+            }
+            // One at a time, so that records do not wait for hundreds of them.
+            () = tokio::task::yield_now(), if watcher.has_work() => {
+                watcher.attach_next(&stages.config, &mut probe, &mut stages.enricher)?;
+            }
             _ = hangup.recv() => stages.sinks.iter().for_each(Running::reopen),
             _ = interrupt.recv() => break,
             _ = terminate.recv() => break,
         }
     }
-    probe.detach();
+    probe.detach_all();
     let clock = ring::clock();
     while ring.get_mut().drain(BATCH, |record| stages.take(record, clock)) > 0 {}
     stages.close(&probe).await
@@ -186,23 +196,6 @@ impl Stages {
         });
         Ok(Summary { kernel: probe.counters()?, account: self.account, sinks: sinks.collect() })
     }
-}
-
-/// The interfaces to watch: those that are named, or those with a default route.
-async fn choose(handle: &rtnetlink::Handle, config: &Config) -> anyhow::Result<Vec<Interface>> {
-    if !config.interfaces.is_empty() {
-        return Ok(interfaces::named(handle, &config.interfaces).await?);
-    }
-    let uplinks = interfaces::with_default_route(handle).await?;
-    anyhow::ensure!(
-        !uplinks.is_empty(),
-        "no interface has a default route, so there is none to watch; name one with --interface"
-    );
-    Ok(uplinks)
-}
-
-fn announce(interface: &Interface, attached: Attached) {
-    log::info!("attached to {} ({})", interface.name, attached.name());
 }
 
 /// Whether an address of this host can be reached from the Internet, as far as the address tells.

@@ -2,13 +2,19 @@
 
 mod attach;
 mod btf;
+pub mod clsact;
 mod error;
 pub mod interfaces;
 mod lock;
 mod owners;
+mod permission;
+pub mod plan;
+pub mod roles;
+pub mod routes;
 mod tables;
 
-use std::path::Path;
+use std::collections::{HashMap, HashSet};
+use std::path::{Path, PathBuf};
 
 use aya::maps::{MapData, PerCpuArray, RingBuf};
 use aya::programs::{Program, ProgramError, SchedClassifier};
@@ -20,20 +26,26 @@ use smbwatch_ebpf::skip::Skip;
 use crate::config::Config;
 pub use attach::Attached;
 pub use error::Error;
-use interfaces::Interface;
+use interfaces::{Layer, Snapshot};
 pub use lock::Lock;
+pub use permission::check_permission;
+use plan::Target;
 
 /// The compiled programs.
 static OBJECT: &[u8] = aya::include_bytes_aligned!(concat!(env!("OUT_DIR"), "/smbwatch.bpf.o"));
 
-/// Every classifier, by the name of its function.
-const CLASSIFIERS: [&str; 4] =
-    ["smbwatch_egress", "smbwatch_egress_l3", "smbwatch_reply", "smbwatch_reply_l3"];
+/// The classifiers for interfaces with an Ethernet header, by the names of their functions.
+const ETHERNET: [&str; 2] = ["smbwatch_egress", "smbwatch_reply"];
+/// The classifiers for those without.
+const IP: [&str; 2] = ["smbwatch_egress_l3", "smbwatch_reply_l3"];
 
 /// Loaded programs. Dropping it detaches them all.
 pub struct Probe {
     bpf: Ebpf,
     counters: PerCpuArray<MapData, [u64; counter::COUNT]>,
+    /// What is attached, by the interface's index. A link ends when it is dropped.
+    links: HashMap<u32, attach::Links>,
+    run_dir: PathBuf,
 }
 
 /// What the programs have counted, over all CPUs.
@@ -56,7 +68,7 @@ impl Probe {
     pub fn load(config: &Config, run_dir: &Path) -> Result<Self, Error> {
         error::check_kernel()?;
         let loaded = match btf::layout() {
-            Some(layout) => match Self::load_with(config, &layout) {
+            Some(layout) => match Self::load_with(config, &layout, run_dir) {
                 // A kernel in lockdown lets no program read its memory.
                 Err(error) if !error::is_permission(&error) => Err(error.root_cause().to_string()),
                 loaded => Ok(loaded),
@@ -68,13 +80,13 @@ impl Probe {
                 "how the kernel keeps processes is not known ({reason}): one that ends right after it \
                  connects may go without executable and arguments"
             );
-            Self::load_with(config, &Layout::default())
+            Self::load_with(config, &Layout::default(), run_dir)
         });
         give_back_memory();
         loaded.map_err(|error| error::refused(error, run_dir))
     }
 
-    fn load_with(config: &Config, layout: &Layout) -> anyhow::Result<Self> {
+    fn load_with(config: &Config, layout: &Layout, run_dir: &Path) -> anyhow::Result<Self> {
         let settings: Vec<u8> = tables::settings(config).to_bytes().collect();
         let layout: Vec<u8> = layout.to_bytes().collect();
         let log_level = log::max_level() as u8;
@@ -88,9 +100,11 @@ impl Probe {
             .map_max_entries("EVENTS", config.ring_bytes)
             .load(OBJECT)?;
         tables::fill(&mut bpf, config)?;
-        load_programs(&mut bpf, config.owners)?;
+        load_programs(&mut bpf, |name| {
+            ETHERNET.contains(&name) || (config.owners && owners::HOOKS.contains(&name))
+        })?;
         let counters = map(&mut bpf, "COUNTERS")?;
-        Ok(Self { bpf, counters })
+        Ok(Self { bpf, counters, links: HashMap::new(), run_dir: run_dir.to_owned() })
     }
 
     /// Hooks every `connect` of the host, to learn who opens sockets.
@@ -98,16 +112,38 @@ impl Probe {
         owners::attach(&mut self.bpf)
     }
 
-    /// Watches what leaves by an interface, and the answers.
-    pub fn attach(&mut self, interface: &Interface, config: &Config) -> Result<Attached, Error> {
-        attach::attach(&mut self.bpf, interface, config.back_end)
+    /// Removes what an agent left behind on these interfaces that was killed.
+    pub fn remove_leftovers(&self, snapshot: &Snapshot, clsact: &HashSet<u32>) {
+        clsact::remove_leftovers(snapshot, clsact);
+    }
+
+    /// Loads now what these interfaces need, and not while the first of them waits for it.
+    pub fn prepare(&mut self, targets: &[Target]) -> Result<(), Error> {
+        if !targets.iter().any(|target| target.interface.layer() == Layer::Ip) {
+            return Ok(());
+        }
+        load_programs(&mut self.bpf, |name| IP.contains(&name))
+            .map_err(|error| error::refused(error, &self.run_dir))
+    }
+
+    /// Watches an interface. What was attached to it otherwise ends after the new has begun.
+    pub fn attach(&mut self, target: &Target, config: &Config) -> Result<Attached, Error> {
+        let (links, how) = attach::attach(&mut self.bpf, target, config.back_end, &self.run_dir)?;
+        self.links.insert(target.interface.index, links);
+        Ok(how)
+    }
+
+    /// Watches an interface no more, or forgets one that is gone; says whether it was watched.
+    pub fn detach(&mut self, index: u32) -> bool {
+        self.links.remove(&index).is_some()
     }
 
     /// Detaches everything. Counters and ring stay, for what is still to be read.
     #[expect(clippy::wildcard_enum_match_arm, reason = "the object holds these two kinds of programs")]
-    pub fn detach(&mut self) {
+    pub fn detach_all(&mut self) {
+        self.links.clear();
         for (_, program) in self.bpf.programs_mut() {
-            // A link that is gone already, with its interface, is as good as detached.
+            // A link that is gone already is as good as detached.
             let _ = match program {
                 Program::SchedClassifier(program) => program.unload(),
                 Program::CgroupSockAddr(program) => program.unload(),
@@ -149,12 +185,9 @@ impl Probe {
     }
 }
 
-/// Loads what every run needs, side by side: nearly all of the time goes into the kernel's verifier. The
-/// programs for interfaces without a link header follow when there is such an interface.
-fn load_programs(bpf: &mut Ebpf, owners: bool) -> anyhow::Result<()> {
-    let wanted = bpf.programs_mut().filter(|(name, _)| {
-        ["smbwatch_egress", "smbwatch_reply"].contains(name) || (owners && owners::HOOKS.contains(name))
-    });
+/// Loads programs side by side: nearly all of the time goes into the kernel's verifier.
+fn load_programs(bpf: &mut Ebpf, wanted: impl Fn(&str) -> bool) -> anyhow::Result<()> {
+    let wanted = bpf.programs_mut().filter(|(name, _)| wanted(name));
     std::thread::scope(|scope| {
         let loading: Vec<_> = wanted.map(|(_, program)| scope.spawn(|| load(program))).collect();
         loading.into_iter().try_for_each(|thread| match thread.join() {
@@ -195,10 +228,4 @@ fn give_back_memory() {
     unsafe {
         libc::malloc_trim(0);
     }
-}
-
-/// Whether an error says that the kernel lacks what was asked for.
-fn is_unsupported(error: &ProgramError) -> bool {
-    matches!(error, ProgramError::SyscallError(error)
-        if matches!(error.io_error.raw_os_error(), Some(libc::EINVAL | libc::EOPNOTSUPP)))
 }

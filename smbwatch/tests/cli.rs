@@ -2,8 +2,9 @@
 
 mod support;
 
-use std::fs::{self, Permissions};
-use std::os::unix::fs::PermissionsExt as _;
+use std::fs;
+use std::os::linux::net::SocketAddrExt as _;
+use std::os::unix::net::{SocketAddr, UnixListener};
 use std::path::PathBuf;
 use std::process::{Command, Output};
 
@@ -15,7 +16,7 @@ fn help_names_every_command_and_gives_examples() {
     let help = smbwatch(&["--help"]);
     assert_eq!(help.status.code(), Some(0));
     let text = String::from_utf8_lossy(&help.stdout);
-    for part in ["run", "check", "explain", "ranges", "Examples:", "CAP_BPF"] {
+    for part in ["run", "interfaces", "check", "explain", "ranges", "Examples:", "CAP_BPF"] {
         assert!(text.contains(part), "no {part} in {text}");
     }
     assert_eq!(smbwatch(&["walk"]).status.code(), Some(2));
@@ -94,14 +95,17 @@ fn run_names_the_interfaces_there_are() {
     let ended = Agent::spawn(command(&lab, "", &["-i", "eth1"])).wait();
     assert_eq!(ended.status.code(), Some(1));
     assert_eq!(ended.said, ["smbwatch: no interface `eth1`; there are: lo, eth0"]);
-    lab.run(End::Host, "ip route delete default");
-    lab.run(End::Host, "ip -6 route delete default");
-    let ended = Agent::spawn(command(&lab, "", &[])).wait();
-    assert_eq!(ended.status.code(), Some(1));
-    assert_eq!(
-        ended.said,
-        ["smbwatch: no interface has a default route, so there is none to watch; name one with --interface"]
-    );
+}
+
+#[test]
+fn run_waits_for_an_interface_where_there_is_none() {
+    let Some(lab) = Lab::make("run_waits_for_an_interface_where_there_is_none") else { return };
+    lab.run(End::Host, "ip link delete eth0");
+    let mut agent = Agent::spawn(command(&lab, "", &[]));
+    agent.wait_until_said("no interface is to be watched yet; waiting for one");
+    lab.run(End::Host, "ip link add eth1 type veth peer name eth2");
+    agent.wait_until_said("attached to eth1 (");
+    assert!(agent.stop().status.success());
 }
 
 #[test]
@@ -110,16 +114,28 @@ fn run_refuses_to_be_the_second() {
     let first = Agent::start(&lab);
     let second = Agent::spawn(command(&lab, "", &[])).wait();
     assert_eq!(second.status.code(), Some(1));
-    let lock = lab.folder().join("run/lock");
     let message = format!(
-        "smbwatch: another smbwatch runs already (pid {}, lock {}); stop it, or give this one its own --run-dir",
-        first.pid(),
-        lock.display()
+        "smbwatch: another smbwatch (pid {}) watches this network namespace already; stop it first",
+        first.pid()
     );
     assert_eq!(second.said, [message]);
     first.stop();
-    // The file stays, the lock does not.
     Agent::start(&lab).stop();
+}
+
+#[test]
+fn no_user_can_keep_an_agent_from_its_work() {
+    let Some(lab) = Lab::make("no_user_can_keep_an_agent_from_its_work") else { return };
+    let squatted = lab.inside(End::Host, || {
+        // SAFETY: it changes the user of this thread alone, which ends here.
+        assert_eq!(unsafe { libc::syscall(libc::SYS_setresuid, 65534, 65534, 65534) }, 0, "be nobody");
+        UnixListener::bind_addr(&SocketAddr::from_abstract_name("smbwatch").expect("a name"))
+    });
+    let _squatted = squatted.expect("take the name");
+    let mut agent = Agent::spawn(command(&lab, "", &[]));
+    agent.wait_until_said(&format!("user 65534 (pid {}) holds the name", std::process::id()));
+    agent.wait_until_said("attached to eth0 (");
+    agent.stop();
 }
 
 #[test]
@@ -130,9 +146,7 @@ fn run_without_permission_names_what_it_needs() {
     fs::copy(PROGRAM, &program).expect("copy the program");
     let mut command = lab.at(End::Host, "setpriv");
     command.args(["--reuid=65534", "--regid=65534", "--clear-groups", "--"]).arg(program);
-    command.arg("run").arg("--run-dir").arg(lab.folder().join("nobody"));
-    fs::create_dir(lab.folder().join("nobody")).expect("create a folder");
-    fs::set_permissions(lab.folder().join("nobody"), Permissions::from_mode(0o777)).expect("open a folder");
+    command.arg("run");
     let ended = Agent::spawn(command).wait();
     assert_eq!(ended.status.code(), Some(1));
     assert_eq!(

@@ -41,7 +41,8 @@ pub struct Exception {
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Interfaces {
-    pub names: Vec<String>,
+    pub include: Vec<String>,
+    pub exclude: Vec<String>,
     pub back_end: Option<BackEnd>,
 }
 

@@ -70,6 +70,12 @@ pub enum Error {
         /// What was tried, and how each failed.
         reason: String,
     },
+    /// An interface went away, or got another name, while it was being attached to.
+    #[error("attach `{name}`: the interface is gone, or has another name by now")]
+    Gone {
+        /// The name that it had.
+        name: String,
+    },
     /// The kernel's list of interfaces, routes or addresses could not be read.
     #[error("read interfaces and routes: {0}")]
     Netlink(#[from] rtnetlink::Error),

@@ -1,19 +1,19 @@
-//! Interfaces, routes and addresses of this network namespace, by rtnetlink.
+//! The interfaces of this network namespace and where its default routes leave, kept up to date by rtnetlink.
 #![expect(
     clippy::wildcard_enum_match_arm,
     reason = "the enums of netlink grow, and a few of their values matter"
 )]
 
-use std::net::IpAddr;
+use std::collections::{BTreeMap, HashSet};
 
 use futures_util::TryStreamExt as _;
-use rtnetlink::packet_route::AddressFamily;
-use rtnetlink::packet_route::address::{AddressAttribute, AddressMessage};
-use rtnetlink::packet_route::link::{LinkAttribute, LinkLayerType, LinkMessage};
-use rtnetlink::packet_route::route::{RouteAttribute, RouteMessage, RouteType};
-use rtnetlink::{Handle, RouteMessageBuilder};
+use rtnetlink::Handle;
+use rtnetlink::packet_core::{NetlinkMessage, NetlinkPayload};
+use rtnetlink::packet_route::link::{LinkAttribute, LinkFlags, LinkInfo, LinkLayerType, LinkMessage};
+use rtnetlink::packet_route::{AddressFamily, RouteNetlinkMessage};
 
 use super::error::Error;
+use super::routes;
 
 /// Where an interface's packets begin.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -33,111 +33,144 @@ pub struct Interface {
     pub index: u32,
     /// Its name.
     pub name: String,
-    /// Where its packets begin.
-    pub layer: Layer,
-    /// The kernel's name for its link layer.
-    pub kind: String,
+    /// Its link layer.
+    pub link_type: LinkLayerType,
+    /// The kernel's name for its kind (IFLA_INFO_KIND); a physical one has none.
+    pub kind: Option<String>,
+    /// What it is a port of, by index.
+    pub master: Option<u32>,
+    /// The kind of that (IFLA_INFO_SLAVE_KIND).
+    pub port_kind: Option<String>,
+    /// Whether it is administratively up.
+    pub up: bool,
+    /// Tells it from one that had the same index, went away, and lost what was attached.
+    pub generation: u64,
 }
 
-/// Every interface.
-pub async fn all(handle: &Handle) -> Result<Vec<Interface>, Error> {
-    let links: Vec<LinkMessage> = handle.link().get().execute().try_collect().await?;
-    Ok(links.iter().map(interface).collect())
+/// What is known of this network namespace.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Snapshot {
+    /// Every interface, by index.
+    pub interfaces: BTreeMap<u32, Interface>,
+    /// Indexes of those that a default route of either family leaves by.
+    pub default_routes: HashSet<u32>,
+    generation: u64,
 }
 
-/// The interfaces of that name, or an error that lists the names that exist.
-pub async fn named(handle: &Handle, names: &[String]) -> Result<Vec<Interface>, Error> {
-    let all = all(handle).await?;
-    let find = |name: &String| {
-        all.iter().find(|interface| interface.name == *name).cloned().ok_or_else(|| Error::NoInterface {
-            name: name.clone(),
-            available: all.iter().map(|interface| interface.name.clone()).collect(),
-        })
-    };
-    // A name that is given twice would have each packet judged twice.
-    let mut named: Vec<Interface> = Vec::new();
-    for name in names {
-        let interface = find(name)?;
-        if !named.contains(&interface) {
-            named.push(interface);
+/// What a message of the kernel did to a snapshot; the later, the more.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Effect {
+    /// Nothing.
+    None,
+    /// Interfaces have changed.
+    Changed,
+    /// Default routes have to be read again.
+    RoutesStale,
+    /// Messages were lost: everything has to be read again.
+    AllStale,
+}
+
+impl Snapshot {
+    /// Reads everything.
+    pub async fn take(handle: &Handle) -> Result<Self, Error> {
+        let links: Vec<LinkMessage> = handle.link().get().execute().try_collect().await?;
+        let interfaces = links.iter().map(|link| (link.header.index, interface(link, 0))).collect();
+        Ok(Self { interfaces, default_routes: routes::default_routes(handle).await?, generation: 0 })
+    }
+
+    /// Takes the place of `earlier`, some of whose interfaces it still holds.
+    pub fn succeed(&mut self, earlier: &Self) {
+        self.generation = earlier.generation + 1;
+        for (index, interface) in &mut self.interfaces {
+            interface.generation =
+                earlier.interfaces.get(index).map_or(self.generation, |known| known.generation);
         }
     }
-    Ok(named)
+
+    /// Learns from a message that the kernel sent by itself.
+    pub fn learn(&mut self, message: &NetlinkMessage<RouteNetlinkMessage>) -> Effect {
+        match &message.payload {
+            NetlinkPayload::Overrun(_) => Effect::AllStale,
+            NetlinkPayload::InnerMessage(RouteNetlinkMessage::NewLink(link)) if is_whole(link) => {
+                self.add(link)
+            }
+            NetlinkPayload::InnerMessage(RouteNetlinkMessage::DelLink(link)) if is_whole(link) => {
+                self.default_routes.remove(&link.header.index);
+                self.generation += 1;
+                self.interfaces.remove(&link.header.index).map_or(Effect::None, |_| Effect::Changed)
+            }
+            NetlinkPayload::InnerMessage(
+                RouteNetlinkMessage::NewRoute(route) | RouteNetlinkMessage::DelRoute(route),
+            ) if routes::is_default(route) => Effect::RoutesStale,
+            _ => Effect::None,
+        }
+    }
+
+    fn add(&mut self, link: &LinkMessage) -> Effect {
+        let index = link.header.index;
+        let known = self.interfaces.get(&index);
+        let found = interface(link, known.map_or(self.generation, |known| known.generation));
+        if known == Some(&found) {
+            return Effect::None;
+        }
+        // IPv4 routes of an interface that is set down go without a message.
+        let fell = !found.up && self.default_routes.contains(&index);
+        self.interfaces.insert(index, found);
+        if fell { Effect::RoutesStale } else { Effect::Changed }
+    }
 }
 
-/// The interfaces that a default route of either family leaves by.
-pub async fn with_default_route(handle: &Handle) -> Result<Vec<Interface>, Error> {
-    let mut routes = routes(handle, RouteMessageBuilder::<std::net::Ipv4Addr>::new().build()).await?;
-    routes.extend(self::routes(handle, RouteMessageBuilder::<std::net::Ipv6Addr>::new().build()).await?);
-    let uplinks: Vec<u32> = routes.iter().flat_map(default_route_interfaces).collect();
-    Ok(all(handle).await?.into_iter().filter(|interface| uplinks.contains(&interface.index)).collect())
+impl Interface {
+    /// Where its packets begin.
+    pub fn layer(&self) -> Layer {
+        match self.link_type {
+            LinkLayerType::Ether | LinkLayerType::Loopback => Layer::Ethernet,
+            LinkLayerType::None
+            | LinkLayerType::Ppp
+            | LinkLayerType::Tunnel
+            | LinkLayerType::Tunnel6
+            | LinkLayerType::Sit
+            | LinkLayerType::Ipgre
+            | LinkLayerType::Ip6gre
+            | LinkLayerType::Rawip => Layer::Ip,
+            _ => Layer::Other,
+        }
+    }
 }
 
-/// Every address of this host, with its interface's scope left aside.
-pub async fn addresses(handle: &Handle) -> Result<Vec<IpAddr>, Error> {
-    let messages: Vec<AddressMessage> = handle.address().get().execute().try_collect().await?;
-    let address = |message: &AddressMessage| {
-        let local = message.attributes.iter().find_map(|attribute| match attribute {
-            AddressAttribute::Local(address) => Some(*address),
-            _ => None,
-        });
-        local.or_else(|| {
-            message.attributes.iter().find_map(|attribute| match attribute {
-                AddressAttribute::Address(address) => Some(*address),
-                _ => None,
-            })
-        })
-    };
-    Ok(messages.iter().filter_map(address).collect())
+/// Whether a message is about the interface itself: not its place in a bridge, not a wireless event, both of
+/// which leave out most of it.
+fn is_whole(link: &LinkMessage) -> bool {
+    link.header.interface_family == AddressFamily::Unspec
+        && !link.attributes.iter().any(|attribute| matches!(attribute, LinkAttribute::Wireless(_)))
 }
 
-async fn routes(handle: &Handle, filter: RouteMessage) -> Result<Vec<RouteMessage>, Error> {
-    Ok(handle.route().get(filter).execute().try_collect().await?)
-}
-
-fn interface(link: &LinkMessage) -> Interface {
-    let name = link.attributes.iter().find_map(|attribute| match attribute {
-        LinkAttribute::IfName(name) => Some(name.clone()),
-        _ => None,
-    });
-    Interface {
+fn interface(link: &LinkMessage, generation: u64) -> Interface {
+    let mut interface = Interface {
         index: link.header.index,
-        name: name.unwrap_or_else(|| link.header.index.to_string()),
-        layer: layer(link.header.link_layer_type),
-        kind: format!("{:?}", link.header.link_layer_type),
+        name: link.header.index.to_string(),
+        link_type: link.header.link_layer_type,
+        kind: None,
+        master: None,
+        port_kind: None,
+        up: link.header.flags.contains(LinkFlags::Up),
+        generation,
+    };
+    for attribute in &link.attributes {
+        match attribute {
+            LinkAttribute::IfName(name) => interface.name.clone_from(name),
+            LinkAttribute::Controller(master) => interface.master = Some(*master),
+            LinkAttribute::LinkInfo(infos) => {
+                for info in infos {
+                    match info {
+                        LinkInfo::Kind(kind) => interface.kind = Some(kind.to_string()),
+                        LinkInfo::PortKind(kind) => interface.port_kind = Some(kind.to_string()),
+                        _ => {}
+                    }
+                }
+            }
+            _ => {}
+        }
     }
-}
-
-fn layer(kind: LinkLayerType) -> Layer {
-    match kind {
-        LinkLayerType::Ether | LinkLayerType::Loopback => Layer::Ethernet,
-        LinkLayerType::None
-        | LinkLayerType::Ppp
-        | LinkLayerType::Tunnel
-        | LinkLayerType::Tunnel6
-        | LinkLayerType::Sit
-        | LinkLayerType::Ipgre
-        | LinkLayerType::Ip6gre
-        | LinkLayerType::Rawip => Layer::Ip,
-        _ => Layer::Other,
-    }
-}
-
-/// The interfaces of a default route, each of its next hops included; none for any other route.
-fn default_route_interfaces(route: &RouteMessage) -> Vec<u32> {
-    let is_default = route.header.destination_prefix_length == 0
-        && route.header.kind == RouteType::Unicast
-        && matches!(route.header.address_family, AddressFamily::Inet | AddressFamily::Inet6);
-    if !is_default {
-        return Vec::new();
-    }
-    route
-        .attributes
-        .iter()
-        .flat_map(|attribute| match attribute {
-            RouteAttribute::Oif(index) => vec![*index],
-            RouteAttribute::MultiPath(hops) => hops.iter().map(|hop| hop.interface_index).collect(),
-            _ => Vec::new(),
-        })
-        .collect()
+    interface
 }

@@ -1,57 +1,74 @@
-//! One agent for a host: two would each tell every connection.
+//! One agent for a network namespace: two would each tell every connection, and take each other's filters
+//! for leftovers.
 
-use std::fs::{self, File, OpenOptions};
-use std::io::{Read as _, Write as _};
-use std::path::{Path, PathBuf};
+use std::io;
+use std::os::fd::AsRawFd as _;
+use std::os::linux::net::SocketAddrExt as _;
+use std::os::unix::net::{SocketAddr, UnixListener};
 
-use nix::fcntl::{Flock, FlockArg};
+use nix::sys::socket::{
+    AddressFamily, SockFlag, SockType, UnixAddr, UnixCredentials, connect, getsockopt, socket, sockopt,
+};
+
+/// Names without a file are per network namespace.
+const NAME: &str = "smbwatch";
 
 /// Held while the agent runs. The kernel lets go of it when the agent ends, however it ends.
 #[derive(Debug)]
 pub struct Lock {
-    _file: Flock<File>,
+    _socket: Option<UnixListener>,
 }
 
 /// The lock could not be taken.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// Another agent holds it.
-    #[error("another smbwatch runs already (pid {pid}, lock {}); stop it, or give this one its own --run-dir", path.display())]
+    #[error("another smbwatch ({}) watches this network namespace already; stop it first", name(*pid))]
     Held {
-        /// The lock file.
-        path: PathBuf,
-        /// What the lock file says of its holder.
-        pid: String,
+        /// Its process; none in a PID namespace that this one cannot see.
+        pid: Option<i32>,
     },
-    /// The folder or the file cannot be used.
-    #[error("lock {}: {error}", path.display())]
-    Io {
-        /// The lock file.
-        path: PathBuf,
-        /// Why not.
-        error: std::io::Error,
-    },
+    /// The socket cannot be made.
+    #[error("lock this network namespace (abstract socket `{NAME}`): {0}")]
+    Io(#[from] io::Error),
 }
 
 impl Lock {
-    /// Takes the lock in `run_dir`, which is made if need be.
-    pub fn take(run_dir: &Path) -> Result<Self, Error> {
-        let path = run_dir.join("lock");
-        let io = |error| Error::Io { path: path.clone(), error };
-        fs::create_dir_all(run_dir).map_err(io)?;
-        let file =
-            OpenOptions::new().read(true).write(true).create(true).truncate(false).open(&path).map_err(io)?;
-        match Flock::lock(file, FlockArg::LockExclusiveNonblock) {
-            Ok(mut file) => {
-                file.set_len(0).and_then(|()| write!(file, "{}", std::process::id())).map_err(io)?;
-                Ok(Self { _file: file })
-            }
-            Err((mut file, nix::errno::Errno::EWOULDBLOCK)) => {
-                let mut pid = String::new();
-                let _ = file.read_to_string(&mut pid);
-                Err(Error::Held { path, pid })
-            }
-            Err((_, errno)) => Err(io(errno.into())),
+    /// Takes the lock of this network namespace.
+    pub fn take() -> Result<Self, Error> {
+        let address = SocketAddr::from_abstract_name(NAME)?;
+        match UnixListener::bind_addr(&address) {
+            Ok(socket) => Ok(Self { _socket: Some(socket) }),
+            Err(error) if error.kind() == io::ErrorKind::AddrInUse => Self::held(),
+            Err(error) => Err(error.into()),
         }
     }
+
+    /// Any user may take the name, and must not keep an agent from its work by that.
+    fn held() -> Result<Self, Error> {
+        let holder = holder().ok();
+        let process = holder.map_or(0, |holder| holder.pid());
+        let pid = (process > 0).then_some(process);
+        let own = nix::unistd::geteuid().as_raw();
+        if holder.is_some_and(|holder| holder.uid() == 0 || holder.uid() == own) {
+            return Err(Error::Held { pid });
+        }
+        let user = holder.map_or_else(|| "?".to_owned(), |holder| holder.uid().to_string());
+        log::warn!(
+            "user {user} ({}) holds the name that keeps a second smbwatch away; going on without it",
+            name(pid)
+        );
+        Ok(Self { _socket: None })
+    }
+}
+
+/// Who holds the name, without waiting for a holder that does not answer.
+fn holder() -> nix::Result<UnixCredentials> {
+    let socket = socket(AddressFamily::Unix, SockType::Stream, SockFlag::SOCK_NONBLOCK, None)?;
+    connect(socket.as_raw_fd(), &UnixAddr::new_abstract(NAME.as_bytes())?)?;
+    getsockopt(&socket, sockopt::PeerCredentials)
+}
+
+fn name(pid: Option<i32>) -> String {
+    pid.map_or_else(|| "in another PID namespace".to_owned(), |pid| format!("pid {pid}"))
 }

@@ -132,6 +132,15 @@ impl Agent {
         }
     }
 
+    /// Waits for the next line on standard error.
+    pub fn next_line(&mut self) -> String {
+        match self.err.recv_timeout(PATIENCE) {
+            Ok(line) => self.said.push(line),
+            Err(_) => panic!("it says nothing more than {:#?}", self.said),
+        }
+        self.said.last().cloned().unwrap_or_default()
+    }
+
     /// Stops it as Ctrl-C would.
     pub fn stop(self) -> Ended {
         self.stop_by(Signal::SIGINT)

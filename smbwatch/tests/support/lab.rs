@@ -96,7 +96,8 @@ impl Lab {
         })
     }
 
-    fn name(&self, end: End) -> &str {
+    /// The name of the namespace at one end.
+    pub fn name(&self, end: End) -> &str {
         match end {
             End::Host => &self.host,
             End::Net => &self.net,

@@ -4,6 +4,7 @@
 pub mod skip;
 pub mod kernel;
 pub mod lab;
+pub mod container;
 pub mod peer;
 pub mod packet_socket;
 pub mod samba;

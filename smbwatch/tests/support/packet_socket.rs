@@ -13,7 +13,7 @@ use super::lab::{End, Lab};
 /// Sends frames by the private host's eth0.
 pub fn send_frames<'a>(lab: &Lab, frames: impl IntoIterator<Item = &'a Vec<u8>> + Send) {
     lab.inside(End::Host, || {
-        let socket = packet_socket();
+        let socket = packet_socket("eth0");
         for frame in frames {
             assert_eq!(socket.send(frame).expect("send a frame"), frame.len());
         }
@@ -24,7 +24,7 @@ pub fn send_frames<'a>(lab: &Lab, frames: impl IntoIterator<Item = &'a Vec<u8>> 
 /// the rest of the packet stays in the ring's pages, outside the linear part of the skb.
 pub fn send_by_ring(lab: &Lab, frame: &[u8]) {
     lab.inside(End::Host, || {
-        let socket = packet_socket();
+        let socket = packet_socket("eth0");
         let ring = Ring::map(&socket).expect("map a ring");
         ring.put(frame);
         let sent = socket.send(&[]).expect("send what is in the ring");
@@ -42,9 +42,10 @@ pub fn send_packet(lab: &Lab, packet: &[u8], destination: Ipv4Addr) {
     });
 }
 
-fn packet_socket() -> Socket {
+/// A socket that sends whole frames by an interface of this namespace.
+pub fn packet_socket(interface: &str) -> Socket {
     let socket = Socket::new(Domain::PACKET, Type::RAW, None).expect("make a packet socket");
-    let index = nix::net::if_::if_nametoindex("eth0").expect("eth0 exists");
+    let index = nix::net::if_::if_nametoindex(interface).expect("the interface exists");
     // SAFETY: the storage is zeroed, and large enough for every kind of address.
     let (_, address) = unsafe {
         SockAddr::try_init(|storage, length| {
@@ -56,7 +57,7 @@ fn packet_socket() -> Socket {
         })
     }
     .expect("make an address");
-    socket.bind(&address).expect("bind to eth0");
+    socket.bind(&address).expect("bind to an interface");
     socket
 }
 

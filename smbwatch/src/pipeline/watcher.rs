@@ -1,0 +1,113 @@
+//! Attaches to interfaces as they come, one at a time, and lets go of those that went.
+
+use std::collections::HashMap;
+
+use anyhow::Context as _;
+
+use crate::config::Config;
+use crate::enrich::Enricher;
+use crate::probe::interfaces::Snapshot;
+use crate::probe::plan::{Plan, Target, plan, targets};
+use crate::probe::roles::Role;
+use crate::probe::{self, Attached, Probe};
+
+/// What is watched, and what is still to be done.
+#[derive(Default)]
+pub(super) struct Watcher {
+    /// By index; those that were refused too, so that they are not tried again and again.
+    watched: HashMap<u32, Target>,
+    plan: Plan,
+    /// The first interfaces are all attached.
+    started: bool,
+}
+
+impl Watcher {
+    /// Checks what is there at the start, and loads what it needs.
+    pub(super) fn start(snapshot: &Snapshot, config: &Config, probe: &mut Probe) -> anyhow::Result<Self> {
+        for name in &config.interfaces.names {
+            let mut all = snapshot.interfaces.values().map(|interface| &interface.name);
+            if !all.clone().any(|existing| existing == name) {
+                let available = all.by_ref().cloned().collect();
+                return Err(probe::Error::NoInterface { name: name.clone(), available }.into());
+            }
+        }
+        let targets = targets(snapshot, &config.interfaces);
+        if targets.is_empty() {
+            log::warn!(
+                "no interface is to be watched yet; waiting for one (`smbwatch interfaces` says what keeps \
+                 each from being watched)"
+            );
+        }
+        probe.prepare(&targets)?;
+        let plan = plan(targets, &HashMap::new());
+        Ok(Self { watched: HashMap::new(), started: plan.attach.is_empty(), plan })
+    }
+
+    /// Something waits to be attached.
+    pub(super) fn has_work(&self) -> bool {
+        !self.plan.attach.is_empty()
+    }
+
+    /// Lets go of what is gone, learns new names, and notes what is to be attached.
+    pub(super) fn changed(
+        &mut self,
+        snapshot: &Snapshot,
+        config: &Config,
+        probe: &mut Probe,
+        enricher: &mut Enricher,
+    ) {
+        self.plan = plan(targets(snapshot, &config.interfaces), &self.watched);
+        for index in self.plan.detach.drain(..) {
+            enricher.forget_interface(index);
+            if let Some(target) = self.watched.remove(&index)
+                && probe.detach(index)
+            {
+                log::info!("detached from {}", target.interface.name);
+            }
+        }
+        for target in self.plan.rename.drain(..) {
+            let index = target.interface.index;
+            enricher.interface(index, &target.interface.name, target.watch);
+            if let Some(known) = self.watched.insert(index, target.clone()) {
+                log::info!("{} is {} now", known.interface.name, target.interface.name);
+            }
+        }
+    }
+
+    /// Attaches to one interface. At the start a refusal is an error, later it is told.
+    pub(super) fn attach_next(
+        &mut self,
+        config: &Config,
+        probe: &mut Probe,
+        enricher: &mut Enricher,
+    ) -> anyhow::Result<()> {
+        let Some(target) = self.plan.attach.pop() else { return Ok(()) };
+        match probe.attach(&target, config) {
+            Ok(how) => {
+                enricher.interface(target.interface.index, &target.interface.name, target.watch);
+                announce(&target, how);
+                self.watched.insert(target.interface.index, target);
+            }
+            // Its next name, if it has one, comes with a message.
+            Err(error @ probe::Error::Gone { .. }) => log::debug!("{error}"),
+            Err(error) if !self.started => return Err(error).context("watch the interfaces"),
+            Err(error) => {
+                log::error!("{error}");
+                self.watched.insert(target.interface.index, target);
+            }
+        }
+        if self.plan.attach.is_empty() {
+            self.started = true;
+            log::debug!("all interfaces that are to be watched are");
+        }
+        Ok(())
+    }
+}
+
+fn announce(target: &Target, how: Attached) {
+    let role = match target.watch.role {
+        Role::Uplink => "",
+        Role::Workload => ", workload",
+    };
+    log::info!("attached to {} ({}{role})", target.interface.name, how.name());
+}
