@@ -11,6 +11,9 @@ use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
+use nix::mount::{MsFlags, mount};
+use nix::sched::{CloneFlags, unshare};
+use nix::sys::stat::{Mode, SFlag, makedev, mknod};
 use smbwatch::enrich::holders::Holder;
 use smbwatch::enrich::sockets::{self, Found, Kind, Missed};
 use smbwatch::enrich::taps;
@@ -215,6 +218,35 @@ fn a_tap_is_told_with_who_holds_it() {
     assert_eq!(lab.inside(End::Net, || taps::holders("tap7")), []);
     drop(heir);
     assert_eq!(lab.inside(End::Host, || taps::holders("tap7")), []);
+}
+
+#[test]
+fn a_macvtap_is_told_with_who_holds_it() {
+    let Some(lab) = Lab::make("a_macvtap_is_told_with_who_holds_it") else { return };
+    let mut add = lab.at(End::Host, "ip");
+    add.args("link add link eth0 name mvt7 type macvtap".split(' ')).stderr(Stdio::null());
+    if !add.status().expect("start ip").success() {
+        return support::skip::skip("a_macvtap_is_told_with_who_holds_it", "this kernel has no macvtap");
+    }
+    lab.inside(End::Host, || {
+        // /sys shows the interfaces of the namespace that it was mounted in.
+        unshare(CloneFlags::CLONE_NEWNS).expect("leave the mount namespace");
+        let nothing = None::<&str>;
+        mount(nothing, "/", nothing, MsFlags::MS_REC | MsFlags::MS_PRIVATE, nothing).expect("keep mounts");
+        mount(Some("sysfs"), "/sys", Some("sysfs"), MsFlags::empty(), nothing).expect("mount /sys");
+        let entry = fs::read_dir("/sys/class/net/mvt7/macvtap").expect("a folder").next();
+        let entry = entry.expect("a device").expect("a device");
+        let text = fs::read_to_string(entry.path().join("dev")).expect("read a device number");
+        let (major, minor) = text.trim().split_once(':').expect("two numbers");
+        let number = |text: &str| text.parse().expect("a number");
+        let path = lab.folder().join(entry.file_name());
+        mknod(&path, SFlag::S_IFCHR, Mode::S_IRWXU, makedev(number(major), number(minor))).expect("mknod");
+        let tap = OpenOptions::new().read(true).write(true).open(&path).expect("open the device");
+        let heir = Heir::start(Path::new("/bin/sleep"), tap.into());
+        assert_eq!(pids(&taps::holders("mvt7")), [heir.0.id()]);
+        drop(heir);
+        assert_eq!(taps::holders("mvt7"), []);
+    });
 }
 
 /// A process that holds a file as its standard input; dropping it ends it.

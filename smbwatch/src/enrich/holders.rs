@@ -44,10 +44,14 @@ pub(super) fn scan<K: Copy + Eq + Hash>(
         // Opened first and asked last: what still answers had this number all the while.
         let Some(process) = i32::try_from(pid).ok().and_then(|pid| Process::new(pid).ok()) else { continue };
         let mut keys = Vec::new();
-        held.cut = !read(&entry.path().join("fd"), deadline, &pick, &mut keys);
-        if keys.is_empty() && !held.cut {
+        let mut read = |folder: &Path| {
+            let count = read(folder, deadline, &pick, &mut keys);
+            held.cut |= count.is_none();
+            count
+        };
+        if read(&entry.path().join("fd")) == Some(0) {
             for folder in of_threads(&process, &entry.path()) {
-                held.cut |= !read(&folder, deadline, &pick, &mut keys);
+                read(&folder);
             }
         }
         if !keys.is_empty()
@@ -69,21 +73,23 @@ pub(super) fn scan<K: Copy + Eq + Hash>(
     held
 }
 
-/// Says whether there was time for all of them.
+/// Says how many there are, if there was time for all of them.
 fn read<K>(
     folder: &Path,
     deadline: Instant,
     pick: impl Fn(&Path, &Path) -> Option<K>,
     keys: &mut Vec<K>,
-) -> bool {
+) -> Option<usize> {
+    let mut count = 0;
     for descriptor in fs::read_dir(folder).into_iter().flatten().flatten() {
         if Instant::now() > deadline {
-            return false;
+            return None;
         }
+        count += 1;
         let path = descriptor.path();
         keys.extend(fs::read_link(&path).ok().and_then(|target| pick(&path, &target)));
     }
-    true
+    Some(count)
 }
 
 /// The descriptors of a process whose first thread has ended before the others: /proc/PID/fd is empty then.

@@ -67,15 +67,15 @@ pub(super) fn visit<T: Send>(
     thread::scope(|scope| {
         let visit = move || {
             for (number, namespace) in namespaces.iter().enumerate() {
-                if Instant::now() > deadline {
-                    return Visit::Late;
-                }
                 // It may have gone since it was listed; and to be where we are needs no right.
                 if number > 0 && enter(&namespace.path).is_err() {
                     continue;
                 }
                 if let Some(found) = look(namespace) {
                     return Visit::Found(found);
+                }
+                if Instant::now() > deadline {
+                    return Visit::Late;
                 }
             }
             Visit::Nowhere

@@ -89,6 +89,13 @@ pub enum Missed {
 /// The addresses of a flow, its own first.
 type Flow = (SocketAddr, SocketAddr);
 
+/// Kinds of sockets that this kernel lists with their cookies, besides TCP's.
+#[derive(Clone, Copy, Debug)]
+struct Listed {
+    raw: bool,
+    packet: bool,
+}
+
 /// The connected TCP sockets of all network namespaces whose peer's address is `wanted`, at most `limit`.
 /// Those that closed on both sides and wait in TIME_WAIT are left out.
 pub fn survey(wanted: impl Fn(SocketAddr) -> bool + Sync, limit: usize) -> Result<Survey, Missed> {
@@ -104,7 +111,7 @@ pub fn survey(wanted: impl Fn(SocketAddr) -> bool + Sync, limit: usize) -> Resul
             }
             Some(_) | None => {}
         };
-        let listed = Diag::open().and_then(|mut diag| {
+        let listed = Diag::open(deadline).and_then(|mut diag| {
             diag.open_connections(Family::V4, &mut each)?;
             diag.open_connections(Family::V6, &mut each)
         });
@@ -125,44 +132,58 @@ pub fn find(cookie: u64, local: SocketAddr, remote: SocketAddr) -> Result<Found,
     let deadline = Instant::now() + FIND;
     let flow = (local, remote);
     let namespaces = namespaces::network(deadline);
-    for look in [by_address, by_cookie] {
-        match namespaces::visit(&namespaces, deadline, |namespace| look(namespace, cookie, flow)) {
-            Ok(Visit::Found(found)) => {
-                let mut found = [found?];
-                hold(&mut found, deadline);
-                let [found] = found;
-                return Ok(found);
-            }
-            Ok(Visit::Nowhere) => {}
-            Ok(Visit::Late) => return Err(Missed::Late),
-            Err(error) => return Err(Missed::Thread(error)),
-        }
+    let by_address = |namespace: &Namespace| {
+        let entry = Diag::open(deadline).ok()?.exact(cookie, flow)?;
+        Some(Ok(found(Kind::Tcp, entry, namespace, flow)))
+    };
+    let mut listed = Listed { raw: true, packet: true };
+    let by_cookie = |namespace: &Namespace| by_cookie(namespace, deadline, cookie, flow, &mut listed);
+    let mut visit = namespaces::visit(&namespaces, deadline, by_address);
+    if let Ok(Visit::Nowhere) = visit {
+        visit = namespaces::visit(&namespaces, deadline, by_cookie);
     }
-    candidates::find(&namespaces, deadline, cookie, flow)
-}
-
-fn by_address(namespace: &Namespace, cookie: u64, flow: Flow) -> Option<Result<Found, Missed>> {
-    let entry = Diag::open().ok()?.exact(cookie, flow)?;
-    Some(Ok(found(Kind::Tcp, entry, namespace, flow)))
+    match visit.map_err(Missed::Thread)? {
+        Visit::Found(found) => {
+            let mut found = found?;
+            hold(std::slice::from_mut(&mut found), deadline);
+            Ok(found)
+        }
+        Visit::Nowhere => candidates::find(&namespaces, deadline, cookie, flow, listed),
+        Visit::Late => Err(Missed::Late),
+    }
 }
 
 /// Addresses are translated between a socket and the packets that we see, and not every socket has one.
-fn by_cookie(namespace: &Namespace, cookie: u64, flow: Flow) -> Option<Result<Found, Missed>> {
-    let mut diag = Diag::open().ok()?;
+fn by_cookie(
+    namespace: &Namespace,
+    deadline: Instant,
+    cookie: u64,
+    flow: Flow,
+    listed: &mut Listed,
+) -> Option<Result<Found, Missed>> {
+    let mut diag = Diag::open(deadline).ok()?;
     let mut answer = None;
     let mut take = |kind, entry: Entry| {
         if entry.cookie == cookie {
             answer = Some(found(kind, entry, namespace, flow));
         }
     };
-    let mut listed = Ok(());
-    for family in Family::BOTH {
-        listed = listed.and(diag.connections(family, |entry| take(Kind::Tcp, entry)));
-        // Not every kernel lists these; what that means is for the search for candidates.
-        let _ = diag.raw(family, |entry| take(Kind::Raw, entry));
+    let families = Family::that_speak(flow.1);
+    for family in families {
+        let connections = diag.connections(*family, |entry| take(Kind::Tcp, entry));
+        if let Some(missed) = unlisted(connections) {
+            return Some(Err(missed));
+        }
     }
-    let _ = diag.packet(|entry| take(Kind::Packet, entry));
-    answer.map(Ok).or_else(|| unlisted(listed).map(Err))
+    // Each attempt at what the kernel does not know has it look for a module.
+    if listed.raw {
+        let raw = families.iter().try_for_each(|family| diag.raw(*family, |entry| take(Kind::Raw, entry)));
+        listed.raw = unlisted(raw).is_none();
+    }
+    if listed.packet {
+        listed.packet = unlisted(diag.packet(|entry| take(Kind::Packet, entry))).is_none();
+    }
+    answer.map(Ok)
 }
 
 /// Other errors are of one namespace, which may be about to go.
@@ -192,9 +213,10 @@ fn hold(sockets: &mut [Found], deadline: Instant) {
     if inodes.is_empty() {
         return;
     }
-    let mut held = holders::scan(deadline, |_, target| inode(target).filter(|inode| inodes.contains(inode)));
+    let held = holders::scan(deadline, |_, target| inode(target).filter(|inode| inodes.contains(inode)));
     for found in sockets {
-        found.holders = found.inode.and_then(|inode| held.by.remove(&inode)).unwrap_or_default();
+        // Several connections of MPTCP are one socket.
+        found.holders = found.inode.and_then(|inode| held.by.get(&inode).cloned()).unwrap_or_default();
         found.cut = held.cut;
     }
 }

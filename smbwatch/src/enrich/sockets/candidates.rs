@@ -2,12 +2,10 @@
 
 use std::collections::HashSet;
 use std::fs;
-use std::io::{self, ErrorKind};
 use std::net::{IpAddr, UdpSocket};
 use std::time::Instant;
 
-use super::diag::{Diag, Family};
-use super::{Flow, Found, Kind, Missed, inode};
+use super::{Flow, Found, Kind, Listed, Missed, inode};
 use crate::enrich::holders::{self, Holder};
 use crate::enrich::namespaces::{self, Namespace, Visit};
 
@@ -24,11 +22,15 @@ pub(super) fn find(
     deadline: Instant,
     cookie: u64,
     (local, remote): Flow,
+    listed: Listed,
 ) -> Result<Found, Missed> {
+    if listed.raw && listed.packet {
+        return Err(Missed::Nowhere);
+    }
     let mut candidates = Vec::new();
     let visit = namespaces::visit(namespaces, deadline, |namespace| {
         if has(local.ip()) {
-            candidates.extend(list(namespace, local.ip()));
+            candidates.extend(list(namespace, local.ip(), listed));
         }
         None::<()>
     });
@@ -59,31 +61,21 @@ fn has(address: IpAddr) -> bool {
     UdpSocket::bind((address, 0)).is_ok()
 }
 
-/// The sockets of the calling thread's namespace that the kernel does not list with their cookies. A raw
-/// socket sends packets of its own family.
-fn list(namespace: &Namespace, address: IpAddr) -> Vec<Candidate> {
-    let Ok(mut diag) = Diag::open() else { return Vec::new() };
-    let (family, raw) = match address {
-        IpAddr::V4(_) => (Family::V4, "raw"),
-        IpAddr::V6(_) => (Family::V6, "raw6"),
-    };
+/// The sockets of the calling thread's namespace that are not listed with their cookies. A raw socket sends
+/// packets of its own family.
+fn list(namespace: &Namespace, address: IpAddr, listed: Listed) -> Vec<Candidate> {
+    let raw = if address.is_ipv4() { "raw" } else { "raw6" };
     let mut candidates = Vec::new();
-    let mut add = |kind, file, column| {
-        let text = fs::read_to_string(format!("/proc/thread-self/net/{file}")).unwrap_or_default();
-        let candidate = |inode| Candidate { kind, inode, netns: namespace.inode };
-        candidates.extend(inodes(&text, column).map(candidate));
-    };
-    if is_unlisted(&diag.raw(family, |_| {})) {
-        add(Kind::Raw, raw, 9);
-    }
-    if is_unlisted(&diag.packet(|_| {})) {
-        add(Kind::Packet, "packet", 8);
+    for (kind, listed, file, column) in
+        [(Kind::Raw, listed.raw, raw, 9), (Kind::Packet, listed.packet, "packet", 8)]
+    {
+        if !listed {
+            let table = fs::read_to_string(format!("/proc/thread-self/net/{file}")).unwrap_or_default();
+            let candidate = |inode| Candidate { kind, inode, netns: namespace.inode };
+            candidates.extend(inodes(&table, column).map(candidate));
+        }
     }
     candidates
-}
-
-fn is_unlisted(listed: &io::Result<()>) -> bool {
-    listed.as_ref().is_err_and(|error| error.kind() == ErrorKind::NotFound)
 }
 
 /// A column of a table below its heading.

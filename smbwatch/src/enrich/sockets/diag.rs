@@ -1,7 +1,8 @@
 //! Sockets as the kernel lists them, sock_diag(7), in the network namespace of the calling thread.
 
-use std::io;
+use std::io::{self, ErrorKind};
 use std::net::{IpAddr, SocketAddr};
+use std::time::Instant;
 
 use netlink_packet_core::{
     DecodeError, Emitable as _, NLM_F_DUMP, NLM_F_REQUEST, NetlinkDeserializable, NetlinkHeader,
@@ -34,7 +35,10 @@ pub(super) enum Family {
 }
 
 impl Family {
-    pub(super) const BOTH: [Self; 2] = [Self::V4, Self::V6];
+    /// The families of the sockets that may send to an address.
+    pub(super) fn that_speak(address: SocketAddr) -> &'static [Self] {
+        if address.is_ipv4() { &[Self::V4, Self::V6] } else { &[Self::V6] }
+    }
 }
 
 /// A socket as the kernel lists it.
@@ -52,15 +56,16 @@ pub(super) struct Entry {
 pub(super) struct Diag {
     socket: Socket,
     buffer: Vec<u8>,
+    deadline: Instant,
 }
 
 impl Diag {
-    /// Opens them for the namespace of the calling thread.
-    pub(super) fn open() -> io::Result<Self> {
+    /// Opens them for the namespace of the calling thread. After `deadline` a list is given up.
+    pub(super) fn open(deadline: Instant) -> io::Result<Self> {
         let socket = Socket::new(NETLINK_SOCK_DIAG)?;
         // The kernel answers inside these calls: where there is nothing to read, nothing is to come.
         socket.set_non_blocking(true)?;
-        Ok(Self { socket, buffer: Vec::with_capacity(BUFFER) })
+        Ok(Self { socket, buffer: Vec::with_capacity(BUFFER), deadline })
     }
 
     /// The TCP socket of these addresses, if it has this cookie. It costs one look-up in the kernel's table.
@@ -117,7 +122,7 @@ impl Diag {
         let mut bytes = vec![0; message.buffer_len()];
         message.serialize(&mut bytes);
         self.socket.send(&bytes, 0)?;
-        loop {
+        while Instant::now() <= self.deadline {
             self.buffer.clear();
             self.socket.recv(&mut self.buffer, 0)?;
             let mut rest = self.buffer.as_slice();
@@ -138,6 +143,7 @@ impl Diag {
                 rest = rest.get(length.next_multiple_of(4)..).unwrap_or_default();
             }
         }
+        Err(ErrorKind::TimedOut.into())
     }
 }
 
