@@ -6,6 +6,11 @@ pub mod host;
 pub mod process;
 pub mod redact;
 pub mod users;
+mod namespaces;
+pub mod holders;
+pub mod sockets;
+pub mod taps;
+pub mod mounts;
 
 use std::collections::HashMap;
 use std::num::NonZeroUsize;
