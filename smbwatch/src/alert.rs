@@ -1,6 +1,7 @@
 //! The alert: an ECS 9.4 document, the agent's public contract. `docs/alert.md` describes every field.
 
 mod document;
+mod say;
 pub mod text;
 
 use std::net::{IpAddr, SocketAddr};
@@ -9,11 +10,13 @@ use jiff::Timestamp;
 use smbwatch_ebpf::flow;
 
 use crate::config::Profile;
+use crate::correlate::Attempt;
 use crate::enrich::Who;
 use crate::enrich::host::Host;
 use crate::enrich::process::Process;
-use crate::judge::{Grade, Judgement, Outcome};
+use crate::judge::Judgement;
 use crate::observation::FlowObservation;
+use crate::probe::roles::Direction;
 pub use document::Document;
 use document::*;
 
@@ -24,29 +27,53 @@ const MESSAGE: &str = "SMB from a private network to the Internet";
 pub struct Finding<'a> {
     /// The sighting that gave rise to it.
     pub sighting: &'a FlowObservation,
-    /// Who is behind it.
-    pub who: &'a Who,
     /// What it amounts to.
     pub judgement: Judgement,
-    /// The connection's identifier.
-    pub incident: &'a str,
+    /// The number of the incident.
+    pub incident: u64,
+    /// The client's end as the workload has it.
+    pub source: SocketAddr,
+    /// The client's end behind NAT.
+    pub translated: Option<SocketAddr>,
+    /// Where the connection was seen.
+    pub seen: Vec<Seen>,
+    /// The connections of the incident, if there is more than one.
+    pub attempts: &'a [Attempt],
+    /// Who is behind it.
+    pub who: Who,
     /// Sightings since the last alert that made none.
     pub suppressed: u64,
     /// Records that were lost since the last alert.
     pub lost: u64,
 }
 
+/// Where a connection was seen.
+pub struct Seen {
+    /// Index of the interface.
+    pub index: u32,
+    /// Its name.
+    pub interface: String,
+    /// Which way the packets passed it.
+    pub direction: Direction,
+    /// The client's end there.
+    pub source: SocketAddr,
+}
+
 /// Makes alerts.
 pub struct Alerter {
     host: Host,
     profile: Profile,
+    /// Distinguishes this run of the agent, on this host, from every other.
+    run: String,
     made: u64,
 }
 
 impl Alerter {
-    /// Makes alerts about this host.
-    pub const fn new(host: Host, profile: Profile) -> Self {
-        Self { host, profile, made: 0 }
+    /// Makes alerts about this host, in a run that began at `started`.
+    pub fn new(host: Host, profile: Profile, started: Timestamp) -> Self {
+        let machine = host.machine().get(..8).unwrap_or(host.machine());
+        let run = format!("{machine}-{}", started.as_microsecond());
+        Self { host, profile, run, made: 0 }
     }
 
     /// Makes one alert, at the time `now`.
@@ -55,21 +82,25 @@ impl Alerter {
         let Finding { sighting, who, judgement, .. } = finding;
         let process = who.process.as_deref();
         let user = process.map(|process| User { id: process.uid.to_string(), name: process.user.clone() });
-        let source = endpoint(sighting.source, sighting.sent, Some(sighting.packets));
+        let nat = finding.translated.map(|end| Nat { ip: end.ip(), port: end.port() });
+        let source = Endpoint { nat, ..endpoint(finding.source, sighting.sent, Some(sighting.packets)) };
         let destination = endpoint(sighting.destination, sighting.received, None);
+        let incident = format!("{}-{}", self.run, finding.incident);
+        let mut ip = vec![finding.source.ip(), sighting.destination.ip()];
+        ip.extend(finding.translated.map(|end| end.ip()));
         Document {
             timestamp: sighting.time,
             ecs: Ecs { version: "9.4.0" },
             message: MESSAGE,
-            event: self.event(finding, now),
-            network: network(sighting),
+            event: self.event(finding, &incident, now),
+            network: network(sighting, finding.source),
             client: source.clone(),
             source,
             server: destination.clone(),
             destination,
             process: process.map(|process| self.process(process)),
             related: Related {
-                ip: vec![sighting.source.ip(), sighting.destination.ip()],
+                ip,
                 hosts: vec![self.host.name.clone()],
                 user: user.iter().filter_map(|user| user.name.clone()).collect(),
             },
@@ -87,12 +118,8 @@ impl Alerter {
                 r#type: "sensor",
                 version: env!("CARGO_PKG_VERSION"),
                 hostname: self.host.name.clone(),
-                egress: Egress {
-                    interface: InterfaceFields {
-                        id: sighting.interface.to_string(),
-                        name: who.interface.clone(),
-                    },
-                },
+                ingress: passed(finding, Direction::Ingress),
+                egress: passed(finding, Direction::Egress),
             },
             rule: Rule {
                 id: "smb-to-internet",
@@ -104,15 +131,12 @@ impl Alerter {
             threat: THREAT,
             tags: vec!["smb", "egress"],
             smbwatch: Details {
-                incident: Incident { id: finding.incident.to_owned() },
+                incident: Incident { id: incident },
                 grade: judgement.grade,
                 profile: self.profile.to_string(),
                 attribution: Attribution { method: who.method, ambiguous: false },
-                sightings: vec![Sighting {
-                    interface: who.interface.clone(),
-                    direction: "egress",
-                    source: SightingSource { ip: sighting.source.ip(), port: sighting.source.port() },
-                }],
+                sightings: finding.seen.iter().map(sighting_fields).collect(),
+                attempts: finding.attempts.iter().map(attempt).collect(),
                 flow: Flow {
                     midstream: sighting.is(flow::MIDSTREAM),
                     partial: sighting.is(flow::PARTIAL),
@@ -127,15 +151,9 @@ impl Alerter {
         }
     }
 
-    fn event(&self, finding: &Finding<'_>, now: Timestamp) -> Event {
-        let Finding { sighting, who, judgement, incident, .. } = finding;
-        let (action, outcome) = match (judgement.grade, judgement.outcome) {
-            (Grade::Smb, _) => ("smb-spoken", "success"),
-            (Grade::Established, _) => ("connection-established", "success"),
-            (Grade::Attempted, Outcome::Refused) => ("connection-refused", "failure"),
-            (Grade::Attempted, Outcome::Unanswered) => ("connection-unanswered", "failure"),
-            (Grade::Attempted, Outcome::Pending | Outcome::Connected) => ("connection-attempted", "unknown"),
-        };
+    fn event(&self, finding: &Finding<'_>, incident: &str, now: Timestamp) -> Event {
+        let Finding { sighting, judgement, .. } = finding;
+        let (action, outcome) = say::action(judgement);
         let duration = sighting.time.duration_since(sighting.started).as_nanos();
         Event {
             kind: "alert",
@@ -153,7 +171,7 @@ impl Alerter {
             start: sighting.started,
             end: sighting.time,
             duration: u64::try_from(duration).unwrap_or(0),
-            reason: reason(sighting, who, judgement),
+            reason: say::reason(finding),
         }
     }
 
@@ -182,31 +200,30 @@ impl Alerter {
     }
 }
 
-/// One sentence that says what happened.
-fn reason(sighting: &FlowObservation, who: &Who, judgement: &Judgement) -> String {
-    let subject = match who.process.as_deref() {
-        Some(process) => {
-            let user = process.user.clone().unwrap_or_else(|| format!("user {}", process.uid));
-            let path = process.executable.as_deref().unwrap_or(&process.name);
-            format!("{path} (pid {}, {user})", process.pid)
-        }
-        None => "An unknown process".to_owned(),
-    };
-    let what = match (judgement.grade, judgement.outcome) {
-        (Grade::Smb, _) => "spoke SMB with",
-        (Grade::Established, _) => "connected to",
-        (Grade::Attempted, Outcome::Refused) => "was refused by",
-        (Grade::Attempted, Outcome::Unanswered) => "got no answer from",
-        (Grade::Attempted, Outcome::Pending | Outcome::Connected) => "tried to connect to",
-    };
-    format!("{subject} {what} {} over {}", sighting.destination, who.interface)
-}
-
 fn endpoint(address: SocketAddr, bytes: u64, packets: Option<u64>) -> Endpoint {
-    Endpoint { address: address.ip(), ip: address.ip(), port: address.port(), bytes, packets }
+    Endpoint { address: address.ip(), ip: address.ip(), port: address.port(), nat: None, bytes, packets }
 }
 
-fn network(sighting: &FlowObservation) -> Network {
+/// The first interface that the connection passed in a direction.
+fn passed(finding: &Finding<'_>, direction: Direction) -> Option<Passed> {
+    let seen = finding.seen.iter().find(|seen| seen.direction == direction)?;
+    Some(Passed { interface: InterfaceFields { id: seen.index.to_string(), name: seen.interface.clone() } })
+}
+
+fn sighting_fields(seen: &Seen) -> Sighting {
+    Sighting {
+        interface: seen.interface.clone(),
+        direction: seen.direction,
+        source: SightingSource { ip: seen.source.ip(), port: seen.source.port() },
+    }
+}
+
+fn attempt(attempt: &Attempt) -> AttemptFields {
+    let (action, outcome) = say::action(&attempt.judgement);
+    AttemptFields { destination: Port { port: attempt.port }, action, outcome }
+}
+
+fn network(sighting: &FlowObservation, source: SocketAddr) -> Network {
     let vlan = |id: u16| (id != 0).then(|| Vlan { id: id.to_string() });
     let [outer, inner] = sighting.vlans;
     Network {
@@ -215,7 +232,7 @@ fn network(sighting: &FlowObservation) -> Network {
         iana_number: "6",
         protocol: sighting.is(flow::SMB).then_some("smb"),
         direction: "egress",
-        community_id: community_id(sighting.source, sighting.destination),
+        community_id: community_id(source, sighting.destination),
         bytes: sighting.sent.saturating_add(sighting.received),
         vlan: vlan(outer),
         inner: vlan(inner).map(|vlan| Inner { vlan }),

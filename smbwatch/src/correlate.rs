@@ -1,55 +1,206 @@
-//! From sightings to connections: what belongs to one connection carries one incident.
+//! From sightings to connections, and from connections to incidents.
+//!
+//! A connection that leaves a container is seen at its veth, at a bridge and at the NIC, and has another source
+//! behind NAT; its destination and its initial sequence number stay. Where the SYN was not seen, its
+//! destination and source port stand in.
 
-use std::net::SocketAddr;
+use std::hash::{BuildHasher as _, RandomState};
+use std::net::{IpAddr, SocketAddr};
 use std::num::NonZeroUsize;
 
+use jiff::{SignedDuration, Timestamp};
 use lru::LruCache;
+use smbwatch_ebpf::flow;
 
-use crate::judge::Grade;
+use crate::judge::{Grade, Judgement};
 use crate::observation::FlowObservation;
+use crate::probe::roles::Role;
+
+/// A client that was given no port tries one of them, and then the other.
+const PAIR: [u16; 2] = [445, 139];
+/// How long after an attempt on one port another one on the other belongs to it.
+const PAIR_WINDOW: SignedDuration = SignedDuration::from_mins(3);
+/// Attempts that are remembered for their other half.
+const ATTEMPTS: NonZeroUsize = NonZeroUsize::new(1 << 10).expect("not zero");
 
 /// What is remembered of a connection.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Connection {
-    /// Identifies the connection in every alert about it.
-    pub incident: String,
+    /// The number of its incident in this run of the agent.
+    pub incident: u64,
     /// The highest grade that was told, and whether the attempt was known to have failed.
     pub told: Option<(Grade, bool)>,
+    first: Place,
+    others: Vec<Place>,
 }
 
-/// What tells connections apart. Ports come back after a while; the initial sequence number does not.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-struct Key {
-    source: SocketAddr,
-    destination: SocketAddr,
-    initial_sequence: u32,
+/// Where a connection was seen, and whose address it had there.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Place {
+    /// Index of the interface.
+    pub interface: u32,
+    /// What the interface leads to.
+    pub role: Role,
+    /// The client's end.
+    pub source: SocketAddr,
 }
+
+/// One of the connections of an incident.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Attempt {
+    /// The destination's port.
+    pub port: u16,
+    /// How it went, as far as is known.
+    pub judgement: Judgement,
+}
+
+/// Identifies a connection among those that are remembered.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Key(u64);
 
 /// The connections that were seen last.
 pub struct Correlator {
     connections: LruCache<Key, Connection>,
-    /// Distinguishes this run of the agent, on this host, from every other.
-    run: String,
-    next: u64,
+    attempts: LruCache<Pair, Tries>,
+    hasher: RandomState,
+    incidents: u64,
+}
+
+/// Who tries to reach whom: the process, or 0, its address and the server's.
+type Pair = (u32, IpAddr, IpAddr);
+
+struct Tries {
+    incident: u64,
+    time: Timestamp,
+    tries: Vec<Attempt>,
 }
 
 impl Correlator {
-    /// Remembers up to `capacity` connections. `run` is unique to this run of the agent.
-    pub fn new(capacity: NonZeroUsize, run: String) -> Self {
-        Self { connections: LruCache::new(capacity), run, next: 0 }
+    /// Remembers up to `capacity` connections.
+    pub fn new(capacity: NonZeroUsize) -> Self {
+        let mut connections = LruCache::unbounded();
+        connections.resize(capacity);
+        Self { connections, attempts: LruCache::new(ATTEMPTS), hasher: RandomState::new(), incidents: 0 }
     }
 
-    /// The connection that a sighting belongs to.
-    pub fn connection(&mut self, sighting: &FlowObservation) -> &mut Connection {
-        let key = Key {
-            source: sighting.source,
-            destination: sighting.destination,
-            initial_sequence: sighting.initial_sequence,
+    /// The connection that a sighting at an interface of `role` belongs to.
+    pub fn join(&mut self, sighting: &FlowObservation, role: Role) -> Key {
+        let place = Place { interface: sighting.interface, role, source: sighting.source };
+        let mut key = self.key(sighting);
+        if self.connections.peek(&key).is_some_and(|known| known.excludes(place)) {
+            key = Key(self.hasher.hash_one((key, place.interface, place.source)));
+        }
+        match self.connections.get_mut(&key) {
+            Some(connection) => connection.seen_at(place),
+            None => {
+                let incident = self.incident(sighting);
+                self.connections.put(key, Connection::new(incident, place));
+            }
+        }
+        key
+    }
+
+    /// The connection of a key, as long as it is remembered.
+    pub fn connection(&mut self, key: Key) -> Option<&mut Connection> {
+        self.connections.peek_mut(&key)
+    }
+
+    /// The same for looking at.
+    pub fn peek(&self, key: Key) -> Option<&Connection> {
+        self.connections.peek(&key)
+    }
+
+    /// Notes how a connection went; the other attempt of its incident, if there was one, and this.
+    pub fn attempts(&mut self, sighting: &FlowObservation, judgement: Judgement) -> Vec<Attempt> {
+        let attempt = Attempt { port: sighting.destination.port(), judgement };
+        let Some(pair) = self.attempts.peek_mut(&pair(sighting)) else { return Vec::new() };
+        match pair.tries.iter_mut().find(|other| other.port == attempt.port) {
+            Some(known) => *known = attempt,
+            None => pair.tries.push(attempt),
+        }
+        if pair.tries.len() > 1 { pair.tries.clone() } else { Vec::new() }
+    }
+
+    fn key(&self, sighting: &FlowObservation) -> Key {
+        let (sequence, port) = if sighting.is(flow::MIDSTREAM) {
+            (None, Some(sighting.source.port()))
+        } else {
+            (Some(sighting.initial_sequence), None)
         };
-        let (run, next) = (&self.run, &mut self.next);
-        self.connections.get_or_insert_mut(key, || {
-            *next += 1;
-            Connection { incident: format!("{run}-{next}"), told: None }
-        })
+        Key(self.hasher.hash_one((sighting.destination, sequence, port)))
+    }
+
+    /// A new incident, or that of the attempt on the other port which did not come about.
+    fn incident(&mut self, sighting: &FlowObservation) -> u64 {
+        let port = sighting.destination.port();
+        if !PAIR.contains(&port) {
+            return self.next();
+        }
+        let (pair, time) = (pair(sighting), sighting.time);
+        let earlier = self.attempts.get_mut(&pair).filter(|earlier| {
+            let in_time = time.duration_since(earlier.time) < PAIR_WINDOW;
+            in_time && earlier.tries.iter().all(|other| other.port != port && other.has_failed())
+        });
+        if let Some(earlier) = earlier {
+            return earlier.incident;
+        }
+        let incident = self.next();
+        self.attempts.put(pair, Tries { incident, time, tries: Vec::new() });
+        incident
+    }
+
+    const fn next(&mut self) -> u64 {
+        self.incidents += 1;
+        self.incidents
+    }
+}
+
+fn pair(sighting: &FlowObservation) -> Pair {
+    let process = sighting.owner.as_ref().map_or(0, |owner| owner.pid);
+    (process, sighting.source.ip(), sighting.destination.ip())
+}
+
+impl Attempt {
+    fn has_failed(&self) -> bool {
+        self.judgement.grade == Grade::Attempted
+    }
+}
+
+impl Connection {
+    /// A connection of an incident, seen for the first time.
+    pub const fn new(incident: u64, first: Place) -> Self {
+        Self { incident, told: None, first, others: Vec::new() }
+    }
+
+    /// Every place where it was seen, in that order.
+    pub fn places(&self) -> impl Iterator<Item = &Place> {
+        std::iter::once(&self.first).chain(&self.others)
+    }
+
+    /// The place nearest to the workload: there its packets still have its own address and socket.
+    pub fn nearest(&self) -> &Place {
+        self.places().find(|place| place.role == Role::Workload).unwrap_or(&self.first)
+    }
+
+    /// The client's end as the network outside sees it, where that differs.
+    pub fn translated(&self) -> Option<SocketAddr> {
+        let outside = self.places().filter(|place| place.role == Role::Uplink).last()?;
+        (outside.source != self.nearest().source).then_some(outside.source)
+    }
+
+    /// Whether it was seen at an uplink, beyond which nothing changes any more.
+    pub fn has_left(&self) -> bool {
+        self.places().any(|place| place.role == Role::Uplink)
+    }
+
+    /// Whether a place cannot be this connection's: there, it has another source.
+    fn excludes(&self, place: Place) -> bool {
+        self.places().any(|known| known.interface == place.interface && known.source != place.source)
+    }
+
+    fn seen_at(&mut self, place: Place) {
+        if self.places().all(|known| known.interface != place.interface) {
+            self.others.push(place);
+        }
     }
 }

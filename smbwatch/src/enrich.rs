@@ -21,7 +21,7 @@ use serde::Serialize;
 use smbwatch_ebpf::event;
 
 use crate::observation::{ConnectObservation, FlowObservation, Owner, ProcessObservation};
-use crate::probe::roles::Watch;
+use crate::probe::roles::{UPLINK, Watch};
 use process::Process;
 use users::Users;
 
@@ -50,10 +50,6 @@ pub struct Who {
     pub method: Method,
     /// The process.
     pub process: Option<Arc<Process>>,
-    /// Name of the interface, or its index where the name is not known.
-    pub interface: String,
-    /// How that interface is watched; none where it is not known.
-    pub watch: Option<Watch>,
 }
 
 /// Finds out who is behind a flow.
@@ -88,6 +84,16 @@ impl Enricher {
         self.interfaces.remove(&index);
     }
 
+    /// How an interface is watched; the records of one that is gone may still come.
+    pub fn watch(&self, index: u32) -> Watch {
+        self.interfaces.get(&index).map_or(UPLINK, |(_, watch)| *watch)
+    }
+
+    /// Name of an interface, or its index where the name is not known.
+    pub fn interface_name(&self, index: u32) -> String {
+        self.interfaces.get(&index).map_or_else(|| index.to_string(), |(name, _)| name.clone())
+    }
+
     /// Learns what a process runs; what was known of an earlier one of that number is no longer true.
     pub fn running(&mut self, image: ProcessObservation) {
         self.by_pid.pop(&image.pid);
@@ -104,13 +110,7 @@ impl Enricher {
     pub fn who(&mut self, flow: &FlowObservation) -> Who {
         let known = flow.cookie.and_then(|cookie| self.by_socket.get(&cookie).cloned());
         let process = known.or_else(|| flow.owner.as_ref().map(|owner| self.process(owner)));
-        let interface = self.interfaces.get(&flow.interface);
-        Who {
-            method: if process.is_some() { Method::Owner } else { Method::None },
-            process,
-            interface: interface.map_or_else(|| flow.interface.to_string(), |(name, _)| name.clone()),
-            watch: interface.map(|(_, watch)| *watch),
-        }
+        Who { method: if process.is_some() { Method::Owner } else { Method::None }, process }
     }
 
     fn process(&mut self, owner: &Owner) -> Arc<Process> {

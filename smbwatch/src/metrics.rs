@@ -6,19 +6,19 @@ use smbwatch_ebpf::skip::Skip;
 
 use crate::probe::Counters;
 
-/// The agent's side of the account. Every flow record ends in exactly one of the first four.
+/// The agent's side of the account. Every flow record ends in exactly one of these.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Account {
     /// Records that became an alert.
     pub alerted: u64,
     /// Records that were not told because the connection's grade had been.
     pub repeated: u64,
+    /// Records of what had been told when another interface saw it.
+    pub elsewhere: u64,
     /// Records that were not told because there were too many in one second.
     pub flooded: u64,
     /// Records that were not understood.
     pub undecoded: u64,
-    /// Connect records that were read.
-    pub connects: u64,
 }
 
 /// The whole account: the kernel's side, the agent's side and the sinks.
@@ -35,7 +35,7 @@ pub struct Summary {
 impl Account {
     /// Records that made no alert although they were understood.
     pub const fn suppressed(&self) -> u64 {
-        self.repeated + self.flooded
+        self.repeated + self.elsewhere + self.flooded
     }
 }
 
@@ -58,7 +58,7 @@ impl Summary {
 
 impl fmt::Display for Summary {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Account { alerted, repeated, flooded, undecoded, .. } = self.account;
+        let Account { alerted, repeated, elsewhere, flooded, undecoded } = self.account;
         let sign = if self.agrees() { "=" } else { "!=" };
         write!(
             formatter,
@@ -67,8 +67,12 @@ impl fmt::Display for Summary {
             self.account.suppressed(),
             self.lost()
         )?;
-        if flooded != 0 {
-            write!(formatter, "\n  suppressed: {repeated} repeats, {flooded} over limits.alerts_per_second")?;
+        if elsewhere + flooded != 0 {
+            write!(
+                formatter,
+                "\n  suppressed: {repeated} repeats, {elsewhere} seen at another interface, {flooded} over \
+                 limits.alerts_per_second"
+            )?;
         }
         if self.lost() != 0 {
             write!(

@@ -133,3 +133,33 @@ impl FlowObservation {
         self.is(flow::CONTENT)
     }
 }
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use super::*;
+
+    /// A first SYN over interface 1.
+    pub(crate) fn syn(source: &str, destination: &str, initial_sequence: u32) -> FlowObservation {
+        FlowObservation {
+            time: Timestamp::UNIX_EPOCH,
+            started: Timestamp::UNIX_EPOCH,
+            handshake: None,
+            cause: Cause::Attempted,
+            marks: 0,
+            source: source.parse().expect("an address and a port"),
+            destination: destination.parse().expect("an address and a port"),
+            initial_sequence,
+            interface: 1,
+            vlans: [0; 2],
+            packets: 1,
+            bytes: 74,
+            sent: 0,
+            received: 0,
+            cookie: None,
+            cgroup: None,
+            uid: None,
+            owner: None,
+            lost: 0,
+        }
+    }
+}

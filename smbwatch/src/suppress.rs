@@ -1,9 +1,8 @@
 //! What is worth telling: one alert for each connection and grade, and never more a second than are read.
 
-use jiff::Timestamp;
-
 use crate::correlate::Connection;
 use crate::judge::{Grade, Judgement, Outcome};
+use crate::observation::FlowObservation;
 
 /// Seconds by which a record may be older than the newest one. Further back, the clock was set.
 const OLDER: i64 = 3;
@@ -13,6 +12,8 @@ const OLDER: i64 = 3;
 pub enum Suppressed {
     /// The connection's grade was told before.
     Repeat,
+    /// It was told when another interface saw it.
+    Elsewhere,
     /// More alerts of its grade than the limit in this second.
     Flood,
 }
@@ -44,14 +45,15 @@ impl Suppressor {
         &mut self,
         connection: &mut Connection,
         judgement: &Judgement,
-        now: Timestamp,
+        sighting: &FlowObservation,
     ) -> Option<Suppressed> {
         let failed = matches!(judgement.outcome, Outcome::Refused | Outcome::Unanswered);
         let news = (judgement.grade, failed);
         if connection.told.is_some_and(|told| told >= news) {
-            return Some(Suppressed::Repeat);
+            let elsewhere = connection.nearest().interface != sighting.interface;
+            return Some(if elsewhere { Suppressed::Elsewhere } else { Suppressed::Repeat });
         }
-        let second = now.as_second();
+        let second = sighting.time.as_second();
         if !(self.second.saturating_sub(OLDER)..=self.second).contains(&second) {
             self.second = second;
             self.told = Told::default();
@@ -78,7 +80,22 @@ impl Told {
 
 #[cfg(test)]
 mod tests {
+    use jiff::Timestamp;
+
     use super::*;
+    use crate::correlate::Place;
+    use crate::observation::tests::syn;
+    use crate::probe::roles::Role;
+
+    fn connection() -> Connection {
+        let source = ([10, 0, 0, 1], 50_000).into();
+        Connection::new(1, Place { interface: 1, role: Role::Uplink, source })
+    }
+
+    fn at(second: i64) -> FlowObservation {
+        let time = Timestamp::from_second(second).expect("a time");
+        FlowObservation { time, ..syn("10.0.0.1:50000", "8.8.8.8:445", 1) }
+    }
 
     fn judgement(grade: Grade, outcome: Outcome) -> Judgement {
         Judgement { grade, outcome, severity: 21 }
@@ -87,8 +104,8 @@ mod tests {
     #[test]
     fn each_grade_is_told_once_and_a_failure_too() {
         let mut suppressor = Suppressor::new(10);
-        let mut connection = Connection { incident: String::new(), told: None };
-        let mut tell = |judgement| suppressor.suppress(&mut connection, &judgement, Timestamp::UNIX_EPOCH);
+        let mut connection = connection();
+        let mut tell = |judgement| suppressor.suppress(&mut connection, &judgement, &at(0));
         assert_eq!(tell(judgement(Grade::Attempted, Outcome::Pending)), None);
         assert_eq!(tell(judgement(Grade::Attempted, Outcome::Pending)), Some(Suppressed::Repeat));
         assert_eq!(tell(judgement(Grade::Attempted, Outcome::Unanswered)), None);
@@ -99,12 +116,11 @@ mod tests {
 
     /// Of `count` new connections at `second`, those that are told.
     fn told(suppressor: &mut Suppressor, grade: Grade, second: i64, count: usize) -> usize {
-        let now = Timestamp::from_second(second).expect("a time");
         let news = judgement(grade, Outcome::Pending);
         (0..count)
             .filter(|_| {
-                let mut connection = Connection { incident: String::new(), told: None };
-                suppressor.suppress(&mut connection, &news, now).is_none()
+                let mut connection = connection();
+                suppressor.suppress(&mut connection, &news, &at(second)).is_none()
             })
             .count()
     }
@@ -114,11 +130,9 @@ mod tests {
         let mut suppressor = Suppressor::new(1);
         let news = judgement(Grade::Smb, Outcome::Connected);
         assert_eq!(told(&mut suppressor, Grade::Smb, 0, 5), 1);
-        let mut connection = Connection { incident: String::new(), told: None };
-        let mut at = |second| {
-            suppressor.suppress(&mut connection, &news, Timestamp::from_second(second).expect("a time"))
-        };
-        assert_eq!([at(0), at(1), at(2)], [Some(Suppressed::Flood), None, Some(Suppressed::Repeat)]);
+        let mut connection = connection();
+        let mut tell = |second| suppressor.suppress(&mut connection, &news, &at(second));
+        assert_eq!([tell(0), tell(1), tell(2)], [Some(Suppressed::Flood), None, Some(Suppressed::Repeat)]);
     }
 
     #[test]

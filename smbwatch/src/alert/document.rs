@@ -9,6 +9,7 @@ use serde::Serialize;
 
 use crate::enrich::Method;
 use crate::judge::Grade;
+use crate::probe::roles::Direction;
 
 #[derive(Clone, Debug, Serialize)]
 pub struct Document {
@@ -92,9 +93,17 @@ pub struct Endpoint {
     pub address: IpAddr,
     pub ip: IpAddr,
     pub port: u16,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub nat: Option<Nat>,
     pub bytes: u64,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub packets: Option<u64>,
+}
+
+#[derive(Clone, Debug, Serialize)]
+pub struct Nat {
+    pub ip: IpAddr,
+    pub port: u16,
 }
 
 #[derive(Clone, Debug, Serialize)]
@@ -168,11 +177,14 @@ pub struct Observer {
     pub r#type: &'static str,
     pub version: &'static str,
     pub hostname: String,
-    pub egress: Egress,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub ingress: Option<Passed>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub egress: Option<Passed>,
 }
 
 #[derive(Clone, Debug, Serialize)]
-pub struct Egress {
+pub struct Passed {
     pub interface: InterfaceFields,
 }
 
@@ -229,6 +241,8 @@ pub struct Details {
     pub profile: String,
     pub attribution: Attribution,
     pub sightings: Vec<Sighting>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub attempts: Vec<AttemptFields>,
     pub flow: Flow,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub ancestors: Vec<Parent>,
@@ -250,13 +264,25 @@ pub struct Attribution {
 #[derive(Clone, Debug, Serialize)]
 pub struct Sighting {
     pub interface: String,
-    pub direction: &'static str,
+    pub direction: Direction,
     pub source: SightingSource,
 }
 
 #[derive(Clone, Debug, Serialize)]
 pub struct SightingSource {
     pub ip: IpAddr,
+    pub port: u16,
+}
+
+#[derive(Clone, Debug, Serialize)]
+pub struct AttemptFields {
+    pub destination: Port,
+    pub action: &'static str,
+    pub outcome: &'static str,
+}
+
+#[derive(Clone, Debug, Serialize)]
+pub struct Port {
     pub port: u16,
 }
 

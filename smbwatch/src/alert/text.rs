@@ -29,7 +29,7 @@ pub fn line(document: &Document) -> String {
         " {dim}{}{dim:#} -> {bold}{}{bold:#} {dim}{} {} out {} in{dim:#}",
         std::net::SocketAddr::new(source.ip, source.port),
         std::net::SocketAddr::new(destination.ip, destination.port),
-        document.observer.egress.interface.name,
+        document.smbwatch.sightings.first().map_or("?", |seen| seen.interface.as_str()),
         size(source.bytes),
         size(destination.bytes),
     );

@@ -46,7 +46,8 @@ pub enum Verdict {
     NotWatched(String),
 }
 
-const UPLINK: Watch = Watch { role: Role::Uplink, direction: Direction::Egress };
+/// What leaves the host.
+pub const UPLINK: Watch = Watch { role: Role::Uplink, direction: Direction::Egress };
 const WORKLOAD: Watch = Watch { role: Role::Workload, direction: Direction::Ingress };
 /// What a virtual machine writes into a macvtap is sent by that interface (`tap_get_user`).
 const MACVTAP: Watch = Watch { role: Role::Workload, direction: Direction::Egress };
