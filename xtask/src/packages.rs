@@ -30,6 +30,7 @@ impl fmt::Display for Lab {
 type Program = (&'static str, &'static str);
 
 const NAMESPACES: [Program; 2] = [("ip", "iproute2"), ("nsenter", "util-linux")];
+const NAT: [Program; 1] = [("nft", "nftables")];
 const SAMBA: [Program; 3] =
     [("smbd", "samba"), ("smbpasswd", "samba-common-bin"), ("smbclient", "smbclient")];
 const BENCH: [Program; 1] = [("iperf3", "iperf3")];
@@ -45,6 +46,7 @@ const VM: [Program; 6] = [
 /// Installs what a lab needs and is missing; what cannot be had is missing from the answer.
 pub(crate) fn ensure_lab() -> Lab {
     install(&NAMESPACES, "the lab is made of network namespaces", &[]);
+    install(&NAT, "tests hide containers behind another address with it, inside the lab", &[]);
     let fresh = process::which("smbd").is_none();
     let units: &[&str] = if fresh { &["smbd", "nmbd", "samba-ad-dc"] } else { &[] };
     install(&SAMBA, "the lab's SMB server and client; they only run inside the lab", units);
