@@ -193,14 +193,102 @@ impl Connection {
         self.places().any(|place| place.role == Role::Uplink)
     }
 
-    /// Whether a place cannot be this connection's: there, it has another source.
+    /// Whether a place cannot be this connection's: there, or where another workload is, it has another source.
     fn excludes(&self, place: Place) -> bool {
-        self.places().any(|known| known.interface == place.interface && known.source != place.source)
+        self.places().any(|known| {
+            let same = known.interface == place.interface || [known.role, place.role] == [Role::Workload; 2];
+            same && known.source != place.source
+        })
     }
 
     fn seen_at(&mut self, place: Place) {
         if self.places().all(|known| known.interface != place.interface) {
             self.others.push(place);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::judge::Outcome;
+    use crate::observation::tests::syn;
+
+    fn at(interface: u32, sighting: FlowObservation) -> FlowObservation {
+        FlowObservation { interface, ..sighting }
+    }
+
+    fn correlator() -> Correlator {
+        Correlator::new(NonZeroUsize::new(8).expect("not zero"))
+    }
+
+    #[test]
+    fn sightings_before_and_after_nat_are_one_connection() {
+        let mut correlator = correlator();
+        let inside = correlator.join(&at(7, syn("10.9.0.2:40000", "8.8.8.8:445", 5)), Role::Workload);
+        let outside = correlator.join(&at(2, syn("192.168.0.9:1024", "8.8.8.8:445", 5)), Role::Uplink);
+        assert_eq!(inside, outside);
+        let connection = correlator.peek(inside).expect("a connection");
+        assert_eq!(connection.nearest().source, ([10, 9, 0, 2], 40000).into());
+        assert_eq!(connection.translated(), Some(([192, 168, 0, 9], 1024).into()));
+    }
+
+    #[test]
+    fn the_place_nearest_to_the_workload_counts_even_if_it_is_seen_last() {
+        let mut correlator = correlator();
+        correlator.join(&at(2, syn("192.168.0.9:1024", "8.8.8.8:445", 5)), Role::Uplink);
+        let key = correlator.join(&at(7, syn("10.9.0.2:40000", "8.8.8.8:445", 5)), Role::Workload);
+        let connection = correlator.peek(key).expect("a connection");
+        assert_eq!(connection.nearest().interface, 7);
+        assert!(connection.has_left());
+    }
+
+    #[test]
+    fn what_only_looks_alike_stays_apart() {
+        let mut correlator = correlator();
+        let first = correlator.join(&at(7, syn("10.9.0.2:40000", "8.8.8.8:445", 5)), Role::Workload);
+        for (interface, role, sighting) in [
+            (7, Role::Workload, syn("10.9.0.2:40001", "8.8.8.8:445", 5)),
+            (8, Role::Workload, syn("10.9.0.3:40000", "8.8.8.8:445", 5)),
+            (7, Role::Workload, syn("10.9.0.2:40000", "8.8.8.8:445", 6)),
+            (2, Role::Uplink, syn("192.168.0.9:1024", "8.8.4.4:445", 5)),
+        ] {
+            assert_ne!(correlator.join(&at(interface, sighting), role), first);
+        }
+    }
+
+    #[test]
+    fn without_its_syn_a_connection_is_known_by_its_port() {
+        let mut correlator = correlator();
+        let midstream = |sighting| FlowObservation { marks: flow::MIDSTREAM, ..sighting };
+        let inside = midstream(at(7, syn("10.9.0.2:40000", "8.8.8.8:445", 50)));
+        let outside = midstream(at(2, syn("192.168.0.9:40000", "8.8.8.8:445", 90)));
+        assert_eq!(correlator.join(&inside, Role::Workload), correlator.join(&outside, Role::Uplink));
+    }
+
+    #[test]
+    fn the_other_port_belongs_to_a_failed_attempt_for_a_while() {
+        let failed = Judgement { grade: Grade::Attempted, outcome: Outcome::Refused, severity: 21 };
+        let came = Judgement { grade: Grade::Established, outcome: Outcome::Connected, severity: 47 };
+        let late = Timestamp::UNIX_EPOCH + PAIR_WINDOW;
+        for (first, time, port, same) in [
+            (failed, Timestamp::UNIX_EPOCH, 139, true),
+            (came, Timestamp::UNIX_EPOCH, 139, false),
+            (failed, late, 139, false),
+            (failed, Timestamp::UNIX_EPOCH, 445, false),
+        ] {
+            let mut correlator = correlator();
+            let before = syn("10.9.0.2:40000", "8.8.8.8:445", 5);
+            let after = FlowObservation {
+                time,
+                ..syn(&format!("10.9.0.2:{}", 40001), &format!("8.8.8.8:{port}"), 6)
+            };
+            let mut incident = |sighting: &FlowObservation| {
+                let key = correlator.join(sighting, Role::Uplink);
+                correlator.attempts(sighting, first);
+                correlator.peek(key).map(|connection| connection.incident)
+            };
+            assert_eq!(incident(&before) == incident(&after), same, "{first:?} and then {port} at {time}");
         }
     }
 }

@@ -5,8 +5,8 @@ mod support;
 use std::fmt::Write as _;
 use std::fs;
 use std::net::Ipv4Addr;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
@@ -27,11 +27,14 @@ const TIMED: u16 = 25;
 /// Rounds and pairs in each, after a first one: a thousand pairs.
 const ROUNDS: usize = 20;
 const PAIRS: usize = 50;
+/// The kernel changes one interface at a time, for all namespaces: these tests would wait for each other.
+static TURN: Mutex<()> = Mutex::new(());
 /// The group of interfaces that come and go together.
 const GROUP: u32 = 7;
 
 #[test]
 fn many_are_watched_soon_after_the_start() {
+    let _turn = TURN.lock();
     let Some(lab) = Lab::make("many_are_watched_soon_after_the_start") else { return };
     add(&lab, MANY);
     let start = Instant::now();
@@ -48,6 +51,7 @@ fn many_are_watched_soon_after_the_start() {
 
 #[test]
 fn records_do_not_wait_for_interfaces() {
+    let _turn = TURN.lock();
     let Some(lab) = Lab::make("records_do_not_wait_for_interfaces") else { return };
     add(&lab, MANY / 5);
     let mut agent = start_with(&lab, "auto");
@@ -64,6 +68,7 @@ fn records_do_not_wait_for_interfaces() {
 
 #[test]
 fn the_first_packets_of_a_container_are_seen() {
+    let _turn = TURN.lock();
     for back_end in ["tcx", "clsact"] {
         let Some(lab) = Lab::make("the_first_packets_of_a_container_are_seen") else { return };
         let mut agent = start_with(&lab, back_end);
@@ -86,15 +91,16 @@ fn gap(lab: &Lab, agent: &mut Agent, container: u16) -> Duration {
     lab.run(End::Net, &format!("ip link set {far} up"));
     lab.run(End::Host, &format!("ip link set {link} up"));
     let up = Instant::now();
-    let attached = AtomicBool::new(false);
+    let seen = AtomicBool::new(false);
+    let ours = |alert: &serde_json::Value| text(alert, "source.ip") == source(container).to_string();
     let times = std::thread::scope(|scope| {
-        let sending = scope.spawn(|| lab.inside(End::Net, || send_until(&far, container, &attached)));
+        let sending = scope.spawn(|| lab.inside(End::Net, || send_until(&far, container, &seen)));
         agent.wait_until_said(&format!("attached to {link} ("));
-        attached.store(true, Ordering::Relaxed);
+        agent.wait_for("its first packet", ours);
+        seen.store(true, Ordering::Relaxed);
         sending.join().expect("send")
     });
     let last = u64::try_from(times.len()).expect("a number");
-    let ours = |alert: &serde_json::Value| text(alert, "source.ip") == source(container).to_string();
     agent.wait_for("the last packet", |alert| ours(alert) && number(alert, "source.port") == last);
     let seen: Vec<u64> = agent
         .documents
@@ -112,13 +118,13 @@ fn gap(lab: &Lab, agent: &mut Agent, container: u16) -> Duration {
     times[usize::try_from(first).expect("a number") - 1].duration_since(up)
 }
 
-/// Sends SYNs from port 1, 2, … until some have been sent after `attached`; says when each was sent.
-fn send_until(interface: &str, container: u16, attached: &AtomicBool) -> Vec<Instant> {
+/// Sends SYNs from port 1, 2, … until some have been sent after one was `seen`; says when each was sent.
+fn send_until(interface: &str, container: u16, seen: &AtomicBool) -> Vec<Instant> {
     let socket = packet_socket(interface);
     let mut times = Vec::new();
     let mut left = 5;
     while left > 0 {
-        left -= usize::from(attached.load(Ordering::Relaxed));
+        left -= usize::from(seen.load(Ordering::Relaxed));
         times.push(Instant::now());
         let port = u16::try_from(times.len()).expect("soon attached");
         socket.send(&syn(source(container), port)).expect("send a frame");
@@ -139,6 +145,7 @@ fn source(container: u16) -> Ipv4Addr {
 
 #[test]
 fn nothing_stays_behind_of_a_thousand_containers() {
+    let _turn = TURN.lock();
     let Some(lab) = Lab::make("nothing_stays_behind_of_a_thousand_containers") else { return };
     let mut agent = start_with(&lab, "auto");
     agent.wait_until_said(ALL);
