@@ -171,5 +171,6 @@ fn attached(lab: &Lab, name: &str) -> String {
 
 /// Whether an alert is of this interface.
 fn at(alert: &Value, interface: &str) -> bool {
-    text(alert, "observer.egress.interface.name") == interface
+    let sightings = alert["smbwatch"]["sightings"].as_array();
+    sightings.is_some_and(|all| all.iter().any(|sighting| sighting["interface"] == interface))
 }
