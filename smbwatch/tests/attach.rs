@@ -2,20 +2,16 @@
 
 mod support;
 
-use std::fs::{self, File, OpenOptions};
 use std::io::Write as _;
 use std::net::Ipv4Addr;
-use std::os::fd::AsRawFd as _;
 
 use aya::programs::{SchedClassifier, TcAttachType};
-use nix::mount::{MsFlags, mount};
-use nix::sched::{CloneFlags, unshare};
 use nix::sys::signal::Signal;
-use nix::sys::stat::{Mode, SFlag, makedev, mknod};
 use smbwatch_ebpf::testing::build::{IPV4, Ipv4, Tcp, ethernet};
 use support::agent::{Agent, text};
 use support::lab::{End, Lab, SERVER, output};
 use support::peer::attempt;
+use support::tap;
 
 const CLSACT: &str = "[interfaces]\nback_end = \"clsact\"\n";
 
@@ -69,7 +65,7 @@ fn tcx_links_end_with_the_agent() {
 #[test]
 fn an_interface_without_link_header_is_watched() {
     let Some(lab) = Lab::make("an_interface_without_link_header_is_watched") else { return };
-    let Some(_tun) = lab.inside(End::Host, || tun("tun0")) else {
+    let Ok(_tun) = lab.inside(End::Host, || tap::tun("tun0", libc::IFF_TUN | libc::IFF_NO_PI)) else {
         return support::skip::skip("an_interface_without_link_header_is_watched", "this kernel has no tun");
     };
     lab.run(End::Host, "ip address add 10.30.0.5/24 dev tun0");
@@ -100,33 +96,13 @@ fn a_virtual_machine_behind_macvtap_is_watched() {
     let machine = Ipv4Addr::new(10, 20, 0, 9);
     let server = SERVER.parse().expect("an address");
     let packet = Ipv4::new(machine, server).wrap(&Tcp::syn(5555, 445).bytes());
-    macvtap(&lab, "tap0").write_all(&ethernet(&[], IPV4, &packet)).expect("send as a virtual machine");
+    let mut tap = lab.inside(End::Host, || tap::macvtap(lab.folder(), "tap0"));
+    // Frames without a header of the device's own.
+    tap::set_flags(&tap, "", libc::IFF_TAP | libc::IFF_NO_PI).expect("set the tap's flags");
+    tap.write_all(&ethernet(&[], IPV4, &packet)).expect("send as a virtual machine");
     agent.wait_for("the virtual machine at its link", |alert| {
         text(alert, "source.ip") == "10.20.0.9" && text(alert, "observer.egress.interface.name") == "tap0"
     });
-}
-
-/// Opens a macvtap of the private host, as a virtual machine monitor does.
-fn macvtap(lab: &Lab, name: &str) -> File {
-    let (sys, node) = (lab.folder().join("sys"), lab.folder().join(name));
-    fs::create_dir(&sys).expect("create a folder");
-    let device = lab.inside(End::Host, || {
-        // Sysfs shows the interfaces of who mounts it.
-        unshare(CloneFlags::CLONE_NEWNS).expect("leave the mounts");
-        let private = MsFlags::MS_REC | MsFlags::MS_PRIVATE;
-        mount(None::<&str>, "/", None::<&str>, private, None::<&str>).expect("keep mounts here");
-        mount(Some("sysfs"), &sys, Some("sysfs"), MsFlags::empty(), None::<&str>).expect("mount sysfs");
-        let mut taps = fs::read_dir(sys.join("class/net").join(name).join("macvtap")).expect("list taps");
-        let tap = taps.next().expect("a tap").expect("a tap");
-        fs::read_to_string(tap.path().join("dev")).expect("read the device's number")
-    });
-    let (major, minor) = device.trim().split_once(':').expect("two numbers");
-    let number = |text: &str| text.parse().expect("a number");
-    let device = makedev(number(major), number(minor));
-    mknod(&node, SFlag::S_IFCHR, Mode::S_IRUSR | Mode::S_IWUSR, device).expect("make a device node");
-    let file = OpenOptions::new().read(true).write(true).open(&node).expect("open the tap");
-    assert!(set_flags(&file, "", libc::IFF_TAP | libc::IFF_NO_PI), "frames without a header of their own");
-    file
 }
 
 /// Everything attached to clsact, egress and ingress, as `tc` lists it.
@@ -150,24 +126,6 @@ fn tcx(lab: &Lab) -> [Vec<String>; 2] {
             programs.iter().map(|program| program.name_as_str().expect("a name").to_owned()).collect()
         })
     })
-}
-
-/// Makes a tun device, which lives as long as its file; none where the kernel cannot.
-fn tun(name: &str) -> Option<File> {
-    let file = OpenOptions::new().read(true).write(true).open("/dev/net/tun").ok()?;
-    set_flags(&file, name, libc::IFF_TUN | libc::IFF_NO_PI).then_some(file)
-}
-
-/// Says what kind of a tun device, or which name, a file is to be.
-fn set_flags(file: &File, name: &str, flags: libc::c_int) -> bool {
-    // SAFETY: all fields of the structure may be zero.
-    let mut request: libc::ifreq = unsafe { std::mem::zeroed() };
-    for (to, from) in request.ifr_name.iter_mut().zip(name.bytes()) {
-        *to = from.cast_signed();
-    }
-    request.ifr_ifru.ifru_flags = i16::try_from(flags).expect("flags");
-    // SAFETY: the request takes this structure, which outlives the call.
-    unsafe { libc::ioctl(file.as_raw_fd(), libc::TUNSETIFF, &raw mut request) == 0 }
 }
 
 #[test]

@@ -2,7 +2,7 @@
 
 mod support;
 
-use std::fs::{self, File, OpenOptions};
+use std::fs;
 use std::io;
 use std::net::{SocketAddr, TcpStream};
 use std::os::fd::{AsFd, AsRawFd as _, OwnedFd};
@@ -11,9 +11,6 @@ use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
-use nix::mount::{MsFlags, mount};
-use nix::sched::{CloneFlags, unshare};
-use nix::sys::stat::{Mode, SFlag, makedev, mknod};
 use smbwatch::enrich::holders::Holder;
 use smbwatch::enrich::sockets::{self, Found, Kind, Missed};
 use smbwatch::enrich::taps;
@@ -21,6 +18,7 @@ use socket2::{Domain, Protocol, Socket, Type};
 use support::agent::PATIENCE;
 use support::lab::{End, HOST, Lab, SERVER, SERVER6, tool};
 use support::peer::{connect, listen, to};
+use support::tap;
 
 #[test]
 fn a_connection_is_found_by_its_cookie_in_another_namespace() {
@@ -209,7 +207,7 @@ fn a_tap_is_told_with_who_holds_it() {
     if !Path::new("/dev/net/tun").exists() {
         return support::skip::skip("a_tap_is_told_with_who_holds_it", "this kernel has no /dev/net/tun");
     }
-    let tap = lab.inside(End::Host, || tap("tap7"));
+    let tap = lab.inside(End::Host, || tap::tun("tap7", libc::IFF_TAP)).expect("make a tap");
     let heir = lab.inside(End::Host, || Heir::start(Path::new("/bin/sleep"), tap.into()));
     assert_eq!(lab.inside(End::Host, || pids(&taps::holders("tap7"))), [heir.0.id()]);
     assert_eq!(lab.inside(End::Host, || taps::holders("tap")), []);
@@ -229,19 +227,7 @@ fn a_macvtap_is_told_with_who_holds_it() {
         return support::skip::skip("a_macvtap_is_told_with_who_holds_it", "this kernel has no macvtap");
     }
     lab.inside(End::Host, || {
-        // /sys shows the interfaces of the namespace that it was mounted in.
-        unshare(CloneFlags::CLONE_NEWNS).expect("leave the mount namespace");
-        let nothing = None::<&str>;
-        mount(nothing, "/", nothing, MsFlags::MS_REC | MsFlags::MS_PRIVATE, nothing).expect("keep mounts");
-        mount(Some("sysfs"), "/sys", Some("sysfs"), MsFlags::empty(), nothing).expect("mount /sys");
-        let entry = fs::read_dir("/sys/class/net/mvt7/macvtap").expect("a folder").next();
-        let entry = entry.expect("a device").expect("a device");
-        let text = fs::read_to_string(entry.path().join("dev")).expect("read a device number");
-        let (major, minor) = text.trim().split_once(':').expect("two numbers");
-        let number = |text: &str| text.parse().expect("a number");
-        let path = lab.folder().join(entry.file_name());
-        mknod(&path, SFlag::S_IFCHR, Mode::S_IRWXU, makedev(number(major), number(minor))).expect("mknod");
-        let tap = OpenOptions::new().read(true).write(true).open(&path).expect("open the device");
+        let tap = tap::macvtap(lab.folder(), "mvt7");
         let heir = Heir::start(Path::new("/bin/sleep"), tap.into());
         assert_eq!(pids(&taps::holders("mvt7")), [heir.0.id()]);
         drop(heir);
@@ -310,19 +296,4 @@ fn wait_until(what: &str, is_so: impl Fn() -> bool) {
         assert!(Instant::now() < deadline, "{what}");
         std::thread::sleep(Duration::from_millis(2));
     }
-}
-
-/// A new tap interface in the namespace of the calling thread.
-fn tap(name: &str) -> File {
-    let tap = OpenOptions::new().read(true).write(true).open("/dev/net/tun").expect("open /dev/net/tun");
-    // SAFETY: a structure of numbers and arrays of numbers.
-    let mut request: libc::ifreq = unsafe { std::mem::zeroed() };
-    for (to, from) in request.ifr_name.iter_mut().zip(name.bytes()) {
-        *to = from.cast_signed();
-    }
-    request.ifr_ifru.ifru_flags = i16::try_from(libc::IFF_TAP).expect("a small number");
-    // SAFETY: the kernel reads and writes this structure, which outlives the call.
-    let made = unsafe { libc::ioctl(tap.as_raw_fd(), libc::TUNSETIFF, &raw mut request) };
-    assert_eq!(made, 0, "{}", io::Error::last_os_error());
-    tap
 }

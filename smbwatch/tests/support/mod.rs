@@ -7,6 +7,7 @@ pub mod lab;
 pub mod container;
 pub mod peer;
 pub mod packet_socket;
+pub mod tap;
 pub mod samba;
 pub mod agent;
 pub mod ecs;
