@@ -8,11 +8,9 @@ use aya_ebpf::maps::{LruHashMap, PerCpuArray, RingBuf};
 use smbwatch_ebpf::flow::Flow;
 use smbwatch_ebpf::owner::Owner;
 use smbwatch_ebpf::rule::{Destination, PUBLIC, Rule};
-use smbwatch_ebpf::settings::{MAX_LAN, MAX_PORTS, Range, Settings, counter};
+use smbwatch_ebpf::settings::{MAX_LAN, MAX_PORTS, MAX_PREFIXES, Range, Settings, counter};
 
 use crate::sighting::FlowKey;
-
-const MAX_PREFIXES: u32 = 1 << 17;
 
 #[map]
 pub(crate) static EVENTS: RingBuf = RingBuf::with_byte_size(2 << 20, 0);

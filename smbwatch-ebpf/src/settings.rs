@@ -2,6 +2,8 @@
 
 /// Watched ports that a program compares.
 pub const MAX_PORTS: usize = 8;
+/// Prefixes that each of the tries holds.
+pub const MAX_PREFIXES: u32 = 1 << 17;
 /// IPv4 and IPv6 ranges that are compared before any map look-up.
 pub const MAX_LAN: usize = 4;
 

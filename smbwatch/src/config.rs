@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use clap::ValueEnum;
 use ipnet::IpNet;
 use serde::Deserialize;
-use smbwatch_ebpf::settings::MAX_PORTS;
+use smbwatch_ebpf::settings::{MAX_PORTS, MAX_PREFIXES};
 
 use crate::ranges::{self, Kind, Range};
 use file::File;
@@ -18,9 +18,6 @@ use interfaces::Interfaces;
 /// Largest tables that fit the counters and the kernel's limits.
 const MAX_FLOWS: u32 = 1 << 24;
 const RING_BYTES: std::ops::RangeInclusive<u32> = 1 << 16..=1 << 30;
-
-/// Entries of each of the kernel's tries, `MAX_PREFIXES` of its maps.
-const MAX_PREFIXES: usize = 1 << 17;
 
 /// A named choice of sources and reserved ranges.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, ValueEnum)]

@@ -2,7 +2,7 @@
 
 use std::collections::HashSet;
 use std::fmt::Write as _;
-use std::io::{self, IsTerminal as _};
+use std::io;
 
 use anyhow::Context as _;
 use aya::programs::{ProgramError, SchedClassifier, TcAttachType};
@@ -45,12 +45,7 @@ enum State {
 pub fn list(interfaces: &Interfaces, format: Format) -> anyhow::Result<String> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     let rows = runtime.context("start the runtime")?.block_on(rows(interfaces))?;
-    let text = match format {
-        Format::Auto => io::stdout().is_terminal(),
-        Format::Text => true,
-        Format::Json => false,
-    };
-    Ok(if text { table(&rows) } else { serde_json::to_string_pretty(&rows)? + "\n" })
+    Ok(if format.is_text() { table(&rows) } else { serde_json::to_string_pretty(&rows)? + "\n" })
 }
 
 async fn rows(interfaces: &Interfaces) -> anyhow::Result<Vec<Row>> {

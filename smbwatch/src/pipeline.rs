@@ -57,8 +57,8 @@ async fn watch(mut config: Config, run_dir: &Path, format: Format) -> anyhow::Re
     }
     let mut ring = readable(Ring::new(probe.ring()?))?;
     let mut stages = Stages::new(config, sinks);
-    let clsact = clsact::interfaces(&following.handle).await?;
-    probe.remove_leftovers(&following.snapshot(), &clsact);
+    let with_clsact = clsact::interfaces(&following.handle).await?;
+    clsact::remove_leftovers(&following.snapshot(), &with_clsact);
     let mut watcher = Watcher::start(&following.snapshot(), &stages.config, &mut probe)?;
     if log::log_enabled!(log::Level::Debug) {
         tokio::spawn(forward_log(probe.log()?));

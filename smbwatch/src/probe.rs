@@ -13,7 +13,7 @@ pub mod roles;
 pub mod routes;
 mod tables;
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 
 use aya::maps::{MapData, PerCpuArray, RingBuf};
@@ -26,7 +26,7 @@ use smbwatch_ebpf::skip::Skip;
 use crate::config::Config;
 pub use attach::Attached;
 pub use error::Error;
-use interfaces::{Layer, Snapshot};
+use interfaces::Layer;
 pub use lock::Lock;
 pub use permission::check_permission;
 use plan::Target;
@@ -110,11 +110,6 @@ impl Probe {
     /// Hooks every `connect` of the host, to learn who opens sockets.
     pub fn attach_owners(&mut self) -> Result<(), Error> {
         owners::attach(&mut self.bpf)
-    }
-
-    /// Removes what an agent left behind on these interfaces that was killed.
-    pub fn remove_leftovers(&self, snapshot: &Snapshot, clsact: &HashSet<u32>) {
-        clsact::remove_leftovers(snapshot, clsact);
     }
 
     /// Loads now what these interfaces need, and not while the first of them waits for it.

@@ -32,7 +32,7 @@ pub async fn filters(handle: &Handle, index: u32) -> Result<[Vec<String>; 2], Er
 }
 
 /// Removes what an agent left behind that could not detach. No other may run.
-pub(super) fn remove_leftovers(snapshot: &Snapshot, clsact: &HashSet<u32>) {
+pub fn remove_leftovers(snapshot: &Snapshot, clsact: &HashSet<u32>) {
     for interface in clsact.iter().filter_map(|index| snapshot.interfaces.get(index)) {
         for program in super::ETHERNET.iter().chain(&super::IP) {
             for way in [TcAttachType::Egress, TcAttachType::Ingress] {

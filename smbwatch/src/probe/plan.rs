@@ -67,12 +67,9 @@ fn is_another(known: &Interface, found: &Interface) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::super::roles::Direction;
+    use super::super::roles::{UPLINK, WORKLOAD};
     use super::*;
     use rtnetlink::packet_route::link::LinkLayerType;
-
-    const UPLINK: Watch = Watch { role: Role::Uplink, direction: Direction::Egress };
-    const WORKLOAD: Watch = Watch { role: Role::Workload, direction: Direction::Ingress };
 
     fn target(index: u32, name: &str, watch: Watch, generation: u64) -> Target {
         let interface = Interface {

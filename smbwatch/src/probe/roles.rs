@@ -48,7 +48,7 @@ pub enum Verdict {
 
 /// What leaves the host.
 pub const UPLINK: Watch = Watch { role: Role::Uplink, direction: Direction::Egress };
-const WORKLOAD: Watch = Watch { role: Role::Workload, direction: Direction::Ingress };
+pub(super) const WORKLOAD: Watch = Watch { role: Role::Workload, direction: Direction::Ingress };
 /// What a virtual machine writes into a macvtap is sent by that interface (`tap_get_user`).
 const MACVTAP: Watch = Watch { role: Role::Workload, direction: Direction::Egress };
 

@@ -20,18 +20,24 @@ pub enum Format {
     Json,
 }
 
+impl Format {
+    /// Whether text is meant, rather than JSON.
+    pub fn is_text(self) -> bool {
+        match self {
+            Self::Auto => io::stdout().is_terminal(),
+            Self::Text => true,
+            Self::Json => false,
+        }
+    }
+}
+
 pub(super) struct Stdout {
     text: bool,
 }
 
 impl Stdout {
     pub(super) fn new(format: Format) -> Self {
-        let text = match format {
-            Format::Auto => io::stdout().is_terminal(),
-            Format::Text => true,
-            Format::Json => false,
-        };
-        Self { text }
+        Self { text: format.is_text() }
     }
 }
 
