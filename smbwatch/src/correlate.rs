@@ -78,6 +78,7 @@ struct Tries {
 impl Correlator {
     /// Remembers up to `capacity` connections.
     pub fn new(capacity: NonZeroUsize) -> Self {
+        // `new` would reserve all of it at once.
         let mut connections = LruCache::unbounded();
         connections.resize(capacity);
         Self { connections, attempts: LruCache::new(ATTEMPTS), hasher: RandomState::new(), incidents: 0 }
@@ -279,10 +280,7 @@ mod tests {
         ] {
             let mut correlator = correlator();
             let before = syn("10.9.0.2:40000", "8.8.8.8:445", 5);
-            let after = FlowObservation {
-                time,
-                ..syn(&format!("10.9.0.2:{}", 40001), &format!("8.8.8.8:{port}"), 6)
-            };
+            let after = FlowObservation { time, ..syn("10.9.0.2:40001", &format!("8.8.8.8:{port}"), 6) };
             let mut incident = |sighting: &FlowObservation| {
                 let key = correlator.join(sighting, Role::Uplink);
                 correlator.attempts(sighting, first);

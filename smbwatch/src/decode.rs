@@ -81,7 +81,6 @@ fn flow(event: &FlowEvent, clock: Clock) -> Result<Observation, Error> {
         received: event.received.get(),
         cookie: some(event.cookie.get()),
         cgroup: some(event.cgroup.get()),
-        uid: some(event.cookie.get()).map(|_| event.socket_uid.get()),
         owner: event.owner.is_known().then(|| owner(&event.owner)),
         lost: event.lost.get(),
     })))
@@ -126,7 +125,6 @@ fn owner(owner: &owner::Owner) -> Owner {
     let name = owner.comm.split(|byte| *byte == 0).next().unwrap_or_default();
     Owner {
         monotonic: owner.time.get(),
-        netns: owner.netns.get(),
         version: some(owner.started.get()).map(|started| Version { started, execs: owner.execs.get() }),
         pid: owner.pid.get(),
         tid: owner.tid.get(),

@@ -51,8 +51,6 @@ pub struct FlowObservation {
     pub cookie: Option<u64>,
     /// Identifier of the socket's cgroup v2.
     pub cgroup: Option<u64>,
-    /// User identifier of the socket, in the initial user namespace.
-    pub uid: Option<u32>,
     /// Who opened the socket.
     pub owner: Option<Owner>,
     /// Records lost before this one.
@@ -104,8 +102,6 @@ pub struct ConnectObservation {
 pub struct Owner {
     /// When, in nanoseconds of CLOCK_MONOTONIC.
     pub monotonic: u64,
-    /// Cookie of the socket's network namespace.
-    pub netns: u64,
     /// Which program the process runs; none where the kernel's layout is not known.
     pub version: Option<Version>,
     /// Process identifier in the initial PID namespace.
@@ -157,7 +153,6 @@ pub(crate) mod tests {
             received: 0,
             cookie: None,
             cgroup: None,
-            uid: None,
             owner: None,
             lost: 0,
         }

@@ -72,6 +72,7 @@ async fn watch(mut config: Config, run_dir: &Path, format: Format) -> anyhow::Re
                 if guard.get_inner_mut().drain(BATCH, |record| stages.take(record, clock, now)) < BATCH {
                     guard.clear_ready();
                 }
+                stages.release(now);
             }
             changed = following.changed() => {
                 changed?;
@@ -105,6 +106,7 @@ fn is_public(address: IpAddr) -> bool {
 fn drain(ring: &mut Ring, stages: &mut Stages) {
     let (clock, now) = (ring::clock(), Instant::now());
     while ring.drain(BATCH, |record| stages.take(record, clock, now)) > 0 {}
+    stages.release(now);
 }
 
 /// Waits until a moment, or for ever.

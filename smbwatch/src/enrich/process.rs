@@ -213,7 +213,6 @@ mod tests {
     fn me(monotonic: u64) -> Owner {
         Owner {
             monotonic,
-            netns: 1,
             version: None,
             pid: std::process::id(),
             tid: 7,

@@ -72,7 +72,7 @@ impl Stages {
         }
     }
 
-    /// Takes one record through all stages.
+    /// Takes one record through all stages. After the last one of a batch, what it completes is to be released.
     pub(super) fn take(&mut self, record: &[u8], clock: Clock, now: Instant) {
         match decode(record, clock) {
             Ok(Observation::Flow(sighting)) => self.flow(sighting, now),
@@ -100,7 +100,6 @@ impl Stages {
                     Suppressed::Elsewhere => &mut self.account.elsewhere,
                     Suppressed::Flood => &mut self.account.flooded,
                 } += 1;
-                self.release(now);
             }
             None => {
                 let waits = watch.role == Role::Workload && !connection.has_left();
