@@ -112,9 +112,11 @@ impl Correlator {
     }
 
     /// Notes how a connection went; the other attempt of its incident, if there was one, and this.
-    pub fn attempts(&mut self, sighting: &FlowObservation, judgement: Judgement) -> Vec<Attempt> {
+    pub fn attempts(&mut self, key: Key, sighting: &FlowObservation, judgement: Judgement) -> Vec<Attempt> {
         let attempt = Attempt { port: sighting.destination.port(), judgement };
-        let Some(pair) = self.attempts.peek_mut(&pair(sighting)) else { return Vec::new() };
+        let incident = self.connections.peek(&key).map(|connection| connection.incident);
+        let pair = self.attempts.peek_mut(&pair(sighting)).filter(|pair| Some(pair.incident) == incident);
+        let Some(pair) = pair else { return Vec::new() };
         match pair.tries.iter_mut().find(|other| other.port == attempt.port) {
             Some(known) => *known = attempt,
             None => pair.tries.push(attempt),
@@ -283,10 +285,24 @@ mod tests {
             let after = FlowObservation { time, ..syn("10.9.0.2:40001", &format!("8.8.8.8:{port}"), 6) };
             let mut incident = |sighting: &FlowObservation| {
                 let key = correlator.join(sighting, Role::Uplink);
-                correlator.attempts(sighting, first);
+                correlator.attempts(key, sighting, first);
                 correlator.peek(key).map(|connection| connection.incident)
             };
             assert_eq!(incident(&before) == incident(&after), same, "{first:?} and then {port} at {time}");
         }
+    }
+    #[test]
+    fn an_incident_has_the_attempts_of_no_other() {
+        let failed = Judgement { grade: Grade::Attempted, outcome: Outcome::Refused, severity: 21 };
+        let mut correlator = correlator();
+        let mut attempts = |sighting: &FlowObservation| {
+            let key = correlator.join(sighting, Role::Uplink);
+            correlator.attempts(key, sighting, failed).len()
+        };
+        let first = syn("10.9.0.2:40000", "8.8.8.8:445", 5);
+        assert_eq!(attempts(&first), 0);
+        assert_eq!(attempts(&syn("10.9.0.2:40001", "8.8.8.8:8445", 6)), 0, "an incident of its own");
+        assert_eq!(attempts(&first), 0, "no port of another incident");
+        assert_eq!(attempts(&syn("10.9.0.2:40002", "8.8.8.8:139", 7)), 2);
     }
 }

@@ -90,7 +90,7 @@ impl Stages {
         let judgement = judge(&sighting, self.config.severity);
         let watch = self.enricher.watch(sighting.interface);
         let key = self.correlator.join(&sighting, watch.role);
-        let attempts = self.correlator.attempts(&sighting, judgement);
+        let attempts = self.correlator.attempts(key, &sighting, judgement);
         let Some(connection) = self.correlator.connection(key) else { return };
         match self.suppressor.suppress(connection, &judgement, &sighting) {
             Some(reason) => {
