@@ -2,6 +2,7 @@
 
 mod attach;
 mod btf;
+pub(crate) mod cgroup;
 mod error;
 pub mod interfaces;
 mod lock;
