@@ -9,3 +9,6 @@ pub mod packet_socket;
 pub mod samba;
 pub mod agent;
 pub mod ecs;
+pub mod cell;
+pub mod podman;
+pub mod containerd;
