@@ -10,7 +10,7 @@ use smbwatch::enrich::cgroup::Cgroups;
 use smbwatch::enrich::container::{ContainerId, Place};
 use smbwatch::runtime::{Container, Endpoint, Runtimes};
 use support::agent::PATIENCE;
-use support::cell::{Cell, hierarchy};
+use support::cell::Cell;
 use support::containerd::{Containerd, POD};
 use support::podman::Podman;
 
@@ -21,8 +21,7 @@ async fn a_cgroup_of_podman_leads_to_names_and_labels() {
     let runtimes = Runtimes::start(vec![Endpoint::podman(&socket)]);
     let id = podman.start("--name web --label team=blue");
 
-    let (path, place) = place(&podman.cell, &format!("libpod-{id}"));
-    assert_eq!(path, format!("{}/libpod-{id}", podman.cell.cgroup));
+    let place = place(&podman.cell, &format!("libpod_parent/libpod-{id}"));
     assert_eq!(place.container, Some(ContainerId { id: id.clone(), runtime: "podman" }));
     assert_eq!(runtimes.known(&id), None, "podman is only asked");
     let web = runtimes.find(&id).await.expect("a container");
@@ -36,7 +35,7 @@ async fn a_cgroup_of_podman_leads_to_names_and_labels() {
     assert!(web.created.is_some());
 
     // Containers of one pod are told apart, and an abbreviated identifier will do.
-    podman.run(&format!("pod create --infra=false --name shop --cgroup-parent {}", podman.cell.cgroup));
+    podman.run("pod create --infra=false --name shop");
     for name in ["front", "back"] {
         let id = podman.run(&format!(
             "run --detach --network none --pod shop --name {name} localhost/lab:1 sleep infinity"
@@ -74,14 +73,16 @@ async fn a_pod_of_containerd_is_named() {
     let runtimes = Runtimes::start(vec![Endpoint::cri(&containerd.socket, "containerd")]);
     let (sandbox, id) = containerd.start("files-0", "sync").await;
 
-    let (_, place) = place(&containerd.cell, &format!("kubepods/burstable/pod{POD}/{id}"));
+    let place = place(&containerd.cell, &format!("kubepods/burstable/pod{POD}/{id}"));
     assert_eq!(place.container, Some(ContainerId { id: id.clone(), runtime: "cri" }));
     assert_eq!(place.pod_uid.as_deref(), Some(POD));
     let sync = runtimes.find(&id).await.expect("a container");
     assert_eq!((sync.id.as_str(), sync.runtime), (id.as_str(), "containerd"));
     assert_eq!(sync.name.as_deref(), Some("sync"));
     assert_eq!(sync.image.as_deref(), Some("localhost/lab:1"));
-    assert!(sync.image_digest.is_some() && sync.created.is_some());
+    let digest = containerd.cell.run("sha256sum /run/archive/config.json | cut -d ' ' -f 1");
+    assert_eq!(sync.image_digest, Some(format!("sha256:{digest}")));
+    assert!(sync.created.is_some());
     assert_eq!(sync.labels.get("team").map(String::as_str), Some("blue"));
     let pod = sync.pod.as_ref().expect("a pod");
     assert_eq!([&pod.name, &pod.namespace, &pod.uid], ["files-0", "prod", POD]);
@@ -94,12 +95,12 @@ async fn a_pod_of_containerd_is_named() {
     assert_eq!(until_known(&runtimes, &sandbox).await, pause);
 }
 
-/// The path that the kernel tells of a cgroup by its identifier, and what it says.
-fn place(cell: &Cell, below: &str) -> (String, Place) {
-    let folder = hierarchy().join(cell.cgroup.trim_start_matches('/')).join(below);
-    let id = std::fs::metadata(folder).expect("the container's cgroup").ino();
+/// What the path says that the kernel tells of a cgroup by its identifier.
+fn place(cell: &Cell, cgroup: &str) -> Place {
+    let id = std::fs::metadata(cell.cgroup(cgroup)).expect("the container's cgroup").ino();
     let path = Cgroups::open().path(id).expect("a path");
-    (path.to_string(), Place::of(&path))
+    assert!(path.starts_with("/smbw-t-") && path.ends_with(cgroup), "{path}");
+    Place::of(&path)
 }
 
 async fn until_known(runtimes: &Runtimes, id: &str) -> Arc<Container> {

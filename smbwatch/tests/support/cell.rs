@@ -13,19 +13,19 @@ use super::skip::skip;
 /// The image that is in every cell's /run/lab.tar: busybox alone.
 pub const IMAGE: &str = "localhost/lab:1";
 
-/// Namespaces whose /run and /dev/shm are empty, and whose /sys/fs/cgroup is the cgroup v2 hierarchy, as container
-/// engines want it.
+/// Namespaces whose /run and /dev/shm are empty, and whose /sys/fs/cgroup is a cgroup v2 hierarchy of their own.
 pub struct Cell {
     holder: Child,
     /// Of this machine, for sockets.
     folder: PathBuf,
-    /// The parent of all cgroups of the cell, below the root of the hierarchy.
-    pub cgroup: String,
+    /// The cell's root cgroup, where this test sees it.
+    cgroup: PathBuf,
 }
 
 const MAKE: &str = "set -e
 umount -R /sys/fs/cgroup
 mount -t cgroup2 none /sys/fs/cgroup
+mkdir /sys/fs/cgroup/init
 mount -t tmpfs none /run
 mount -t tmpfs none /dev/shm
 mkdir -p /run/image/bin
@@ -34,6 +34,9 @@ ln -s busybox /run/image/bin/sleep
 tar -C /run/image -c -f /run/lab.tar .
 echo made
 exec sleep infinity";
+
+/// Only a cgroup without processes can give controllers to those below.
+const ENTER: &str = "echo $$ > /sys/fs/cgroup/init/cgroup.procs && exec \"$@\"";
 
 impl Cell {
     /// Makes a cell for `programs`; none where one of them is not installed, or where it cannot be, and `test` is
@@ -50,30 +53,34 @@ impl Cell {
             return None;
         }
         let name = format!("smbw-t-{}-cell{}", std::process::id(), MADE.fetch_add(1, Ordering::Relaxed));
-        let folder = std::env::temp_dir().join(&name);
-        let mut unshare = tool("unshare");
-        unshare.args([
-            "--mount",
-            "--net",
-            "--pid",
-            "--fork",
-            "--kill-child",
-            "--mount-proc",
-            "sh",
-            "-c",
-            MAKE,
-        ]);
-        let mut holder =
-            unshare.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("start unshare");
+        let Some(hierarchy) = hierarchy() else {
+            skip(test, "there is no cgroup v2 hierarchy");
+            return None;
+        };
+        let (folder, cgroup) = (std::env::temp_dir().join(&name), hierarchy.join(&name));
+        fs::create_dir(&folder).expect("create the cell's folder");
+        fs::create_dir(&cgroup).expect("create the cell's cgroup");
+        let mut unshare = tool("sh");
+        let spaces = "--cgroup --mount --net --pid --fork --kill-child --mount-proc";
+        let line =
+            format!("echo $$ > {}/cgroup.procs && exec unshare {spaces} sh -c \"$1\"", cgroup.display());
+        unshare.args(["-c", &line, "sh", MAKE]).stdout(Stdio::piped()).stderr(Stdio::piped());
+        let mut holder = unshare.spawn().expect("start a shell");
         let mut said = String::new();
         BufReader::new(holder.stdout.take().expect("a pipe")).read_line(&mut said).expect("read");
-        fs::create_dir(&folder).expect("create the cell's folder");
-        let cell = Self { holder, folder, cgroup: format!("/{name}") };
+        let cell = Self { holder, folder, cgroup };
         if said != "made\n" {
             skip(test, "cannot make namespaces with a cgroup v2 hierarchy");
             return None;
         }
+        let procs = cell.cgroup.join("init/cgroup.procs");
+        fs::write(procs, cell.holder.id().to_string()).expect("move a process");
         Some(cell)
+    }
+
+    /// A cgroup of the cell, where this test sees it.
+    pub fn cgroup(&self, path: &str) -> PathBuf {
+        self.cgroup.join(path)
     }
 
     /// Where a socket can be that this test sees as well.
@@ -86,11 +93,12 @@ impl Cell {
         let holder = format!("/proc/{}/ns", self.holder.id());
         let mut command = tool("nsenter");
         command.args([
+            format!("--cgroup={holder}/cgroup"),
             format!("--mount={holder}/mnt"),
             format!("--net={holder}/net"),
             format!("--pid={holder}/pid_for_children"),
         ]);
-        command.arg("--").arg(program);
+        command.args(["--", "sh", "-c", ENTER, "sh"]).arg(program);
         command
     }
 
@@ -105,7 +113,7 @@ impl Drop for Cell {
         // The first process of the cell dies with `unshare`, and all others of the cell with the first.
         let _ = self.holder.kill();
         let _ = self.holder.wait();
-        let mut left = vec![hierarchy().join(self.cgroup.trim_start_matches('/'))];
+        let mut left = vec![self.cgroup.clone()];
         while let Some(cgroup) = left.last().cloned() {
             let inner: Vec<_> = folders(&cgroup).collect();
             if inner.is_empty() {
@@ -121,11 +129,10 @@ impl Drop for Cell {
 }
 
 /// Where this test sees the cgroup v2 hierarchy.
-pub fn hierarchy() -> PathBuf {
+fn hierarchy() -> Option<PathBuf> {
     let mounts = fs::read_to_string("/proc/self/mounts").expect("read the mounts");
     let mut mounts = mounts.lines().map(|line| line.split(' ').collect::<Vec<_>>());
-    let mount = mounts.find(|fields| fields.get(2) == Some(&"cgroup2")).expect("a cgroup v2 hierarchy");
-    PathBuf::from(mount[1])
+    mounts.find(|fields| fields.get(2) == Some(&"cgroup2")).map(|fields| PathBuf::from(fields[1]))
 }
 
 fn folders(folder: &Path) -> impl Iterator<Item = PathBuf> + use<> {

@@ -46,10 +46,7 @@ impl Podman {
 
     /// Starts a container that stays, with further options; returns its identifier.
     pub fn start(&self, options: &str) -> String {
-        let parent = &self.cell.cgroup;
-        self.run(&format!(
-            "run --detach --network none --cgroup-parent {parent} {options} {IMAGE} sleep infinity"
-        ))
+        self.run(&format!("run --detach --network none {options} {IMAGE} sleep infinity"))
     }
 
     /// Starts the service, and waits until it listens.
