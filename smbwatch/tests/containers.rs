@@ -95,6 +95,21 @@ async fn a_pod_of_containerd_is_named() {
     assert_eq!(until_known(&runtimes, &sandbox).await, pause);
 }
 
+#[test]
+fn a_cgroup_that_is_gone_has_no_path_unless_it_was_known() {
+    let Some(cell) = Cell::make("a_cgroup_that_is_gone_has_no_path_unless_it_was_known", &[]) else { return };
+    cell.run("mkdir /sys/fs/cgroup/job");
+    let id = std::fs::metadata(cell.cgroup("job")).expect("a cgroup").ino();
+    let mut cgroups = Cgroups::open();
+    let path = cgroups.path(id).expect("a path");
+    assert!(path.ends_with("/job"), "{path}");
+    cell.run("rmdir /sys/fs/cgroup/job");
+    assert_eq!(cgroups.path(id), Some(path));
+    assert_eq!(Cgroups::open().path(id), None);
+    assert_eq!((cgroups.path(0), cgroups.path(u64::MAX)), (None, None));
+    assert_eq!(cgroups.path(1).as_deref(), Some("/"));
+}
+
 /// What the path says that the kernel tells of a cgroup by its identifier.
 fn place(cell: &Cell, cgroup: &str) -> Place {
     let id = std::fs::metadata(cell.cgroup(cgroup)).expect("the container's cgroup").ino();

@@ -1,5 +1,7 @@
 //! Runtimes that are silent, talk nonsense or say too much.
 
+mod support;
+
 use std::io::{Read as _, Write as _};
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::{Path, PathBuf};
@@ -8,6 +10,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use smbwatch::runtime::{Endpoint, Runtimes};
+use support::agent::PATIENCE;
 
 const ID: &str = "3f2a9c0d5b7e81f64a2c9d0e8b7f6a5c4d3e2f1a0b9c8d7e6f5a4b3c2d1e0f9a";
 const OTHER: &str = "b0a1c2d3e4f5061728394a5b6c7d8e9fb0a1c2d3e4f5061728394a5b6c7d8e9f";
@@ -161,4 +164,19 @@ async fn a_runtime_that_is_installed_later_is_found() {
     }
     assert!(runtimes.find(ID).await.is_some());
     assert!(late.connections() <= before + 2, "only the follower has come");
+}
+
+/// containerd tells events since 1.7, which no test can count on.
+#[tokio::test]
+async fn a_container_that_a_runtime_tells_of_is_known() {
+    let path = std::env::temp_dir().join(format!("smbw-t-{}-events.sock", std::process::id()));
+    let _server = support::cri::serve(&path, ID);
+    let runtimes = Runtimes::start(vec![Endpoint::cri(&path, "cri-o")]);
+    let deadline = Instant::now() + PATIENCE;
+    while runtimes.known(ID).is_none() {
+        assert!(Instant::now() < deadline, "the event led to nothing");
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    let known = runtimes.known(ID).expect("a container");
+    assert_eq!((known.name.as_deref(), known.runtime), (Some("web"), "cri-o"));
 }

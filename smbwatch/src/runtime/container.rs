@@ -82,3 +82,38 @@ pub(super) fn digest(image: &str) -> Option<String> {
     let is_digest = digits.len() == 64 && digits.bytes().all(|byte| byte.is_ascii_hexdigit());
     is_digest.then(|| format!("sha256:{digits}"))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn digests_are_of_one_form() {
+        let digits = "3f2a9c0d5b7e81f64a2c9d0e8b7f6a5c4d3e2f1a0b9c8d7e6f5a4b3c2d1e0f9a";
+        let whole = Some(format!("sha256:{digits}"));
+        for (image, expected) in [
+            (format!("docker.io/library/web@sha256:{digits}"), &whole),
+            (format!("sha256:{digits}"), &whole),
+            (digits.to_owned(), &whole),
+            ("docker.io/library/web:1".to_owned(), &None),
+            (format!("sha512:{digits}"), &None),
+            (String::new(), &None),
+        ] {
+            assert_eq!(&digest(&image), expected, "{image}");
+        }
+    }
+
+    #[test]
+    fn texts_are_cut_between_characters() {
+        assert_eq!(text(""), None);
+        assert_eq!(text("a\0b").as_deref(), Some("a\u{fffd}b"));
+        assert_eq!(text(&"\0".repeat(300)).map(|text| text.len()), Some(255));
+        assert_eq!(text(&"x".repeat(300)).map(|text| text.len()), Some(256));
+    }
+
+    #[test]
+    fn all_labels_together_have_a_limit() {
+        let given = (0..64).map(|number| (format!("{number:02}"), "x".repeat(300))).collect();
+        assert_eq!(labels(&given).len(), MAX_LABEL_BYTES / (2 + MAX_TEXT));
+    }
+}

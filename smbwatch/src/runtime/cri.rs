@@ -31,39 +31,36 @@ pub(super) async fn list(
 ) -> Result<Vec<Container>, Error> {
     let mut client = Client::connect(socket).await?;
     let containers = client.containers(id).await?;
-    let mut described: Vec<_> = containers.iter().map(|container| describe(container, runtime)).collect();
-    for (container, described) in containers.iter().zip(&mut described) {
-        if described.image.is_none() {
-            described.image = client.image(&container.id).await?;
-        }
-    }
-    // One that was asked for has one sandbox, or may be a sandbox itself.
-    let sandbox = match (id, containers.as_slice()) {
-        (Some(_), [container]) if described.iter().any(|described| described.pod.is_none()) => {
-            Some(container.pod_sandbox_id.as_str())
-        }
-        (Some(_), [_, ..]) => return Ok(described),
-        (id, _) => id,
-    };
+    // What was asked for is a container of one sandbox, or a sandbox itself.
+    let sandbox = id.map(|id| containers.first().map_or(id, |container| &container.pod_sandbox_id));
     let sandboxes = client.sandboxes(sandbox).await?;
-    for (container, described) in containers.iter().zip(&mut described) {
+    let mut described = Vec::new();
+    for container in &containers {
         let sandbox = sandboxes.iter().find(|sandbox| sandbox.id == container.pod_sandbox_id);
-        described.pod = sandbox.and_then(pod).or(described.pod.take());
+        let mut each = describe(container, sandbox, runtime);
+        if each.image.is_none() {
+            each.image = client.image(&container.id).await?;
+        }
+        described.push(each);
     }
-    if containers.is_empty() || id.is_none() {
+    if id.is_none() || containers.is_empty() {
         described.extend(sandboxes.iter().map(|sandbox| describe_sandbox(sandbox, runtime)));
     }
     Ok(described)
 }
 
-fn describe(container: &cri::Container, runtime: &'static str) -> Container {
+fn describe(
+    container: &cri::Container,
+    sandbox: Option<&cri::PodSandbox>,
+    runtime: &'static str,
+) -> Container {
     let image = container.image.clone().unwrap_or_default();
     Container {
         id: container.id.clone(),
         name: container.metadata.as_ref().and_then(|metadata| container::text(&metadata.name)),
         image_digest: container::digest(&container.image_ref).or_else(|| container::digest(&image.image)),
         image: name(&image),
-        pod: Pod::of(&container.labels),
+        pod: sandbox.and_then(pod).or_else(|| Pod::of(&container.labels)),
         labels: container::labels(&container.labels),
         runtime,
         created: created(container.created_at),

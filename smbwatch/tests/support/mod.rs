@@ -12,3 +12,4 @@ pub mod ecs;
 pub mod cell;
 pub mod podman;
 pub mod containerd;
+pub mod cri;
