@@ -28,8 +28,8 @@ const KNOWN: NonZeroUsize = NonZeroUsize::new(1 << 9).expect("not zero");
 /// Containers that are looked for at the same time; more are not.
 const MAX_ASKED: usize = 32;
 
-/// The runtimes of this host, and what they have said. A clone shares both; dropping the last ends the work in the
-/// background.
+/// The runtimes of this host, and what they have said. A clone shares both; dropping the last ends the work
+/// in the background.
 #[derive(Clone)]
 pub struct Runtimes {
     cache: Arc<Cache>,

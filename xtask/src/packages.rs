@@ -65,8 +65,8 @@ pub(crate) fn lab() -> Lab {
     Lab { namespaces: present(&NAMESPACES), samba: present(&SAMBA) }
 }
 
-/// Installs the container engines that tests run, where they are missing. Only what is installed here is masked: another
-/// engine may depend on a containerd that was here before.
+/// Installs the container engines that tests run, where they are missing. Only what is installed here is
+/// masked: another engine may depend on a containerd that was here before.
 pub(crate) fn ensure_containers() {
     let why =
         "container engines for tests; they only run inside namespaces of the tests, and are masked elsewhere";

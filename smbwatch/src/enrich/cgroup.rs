@@ -23,8 +23,8 @@ const MAX_FOLDERS: usize = 1 << 12;
 /// Bytes of /proc/PID/cgroup that are read.
 const MAX_CGROUP_FILE: u64 = 1 << 14;
 
-/// Paths of cgroups by identifier. A boot uses no identifier twice, so that none goes stale, and a path is still known
-/// when its cgroup is gone.
+/// Paths of cgroups by identifier. A boot uses no identifier twice, so that none goes stale, and a path is
+/// still known when its cgroup is gone.
 pub struct Cgroups {
     root: Option<Root>,
     paths: LruCache<u64, Option<Arc<str>>>,
@@ -42,8 +42,8 @@ impl Cgroups {
         Self { root: Root::open(), paths: LruCache::new(PATHS) }
     }
 
-    /// The path of a cgroup v2 below the root of the hierarchy, `/` for the root itself; none where it is gone or is
-    /// outside what this mount shows.
+    /// The path of a cgroup v2 below the root of the hierarchy, `/` for the root itself; none where it is
+    /// gone or is outside what this mount shows.
     pub fn path(&mut self, id: u64) -> Option<Arc<str>> {
         let root = self.root.as_ref()?;
         self.paths.get_or_insert(id, || root.find(id)).clone()
@@ -91,7 +91,8 @@ impl Root {
     }
 }
 
-/// The cgroup of a process: that of version 2, unless a hierarchy of version 1 alone says which container it is in.
+/// The cgroup of a process: that of version 2, unless a hierarchy of version 1 alone says which container it
+/// is in.
 pub fn of_process(pid: u32) -> Option<String> {
     let file = File::open(format!("/proc/{pid}/cgroup")).ok()?;
     let mut bytes = Vec::new();

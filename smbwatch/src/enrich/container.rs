@@ -15,7 +15,8 @@ const PREFIXES: [(&str, &str); 6] = [
     ("libpod", "podman"),
 ];
 
-/// What a path says. All of it is missing where it says nothing.
+/// What a path says; missing where it says nothing. Who may make cgroups, as users may below their
+/// `user@.service`, names them at will.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Place {
     /// The innermost container.
@@ -31,8 +32,8 @@ pub struct Place {
 pub struct ContainerId {
     /// 64 hexadecimal digits, or the name where the runtime has names alone (LXC, systemd-nspawn).
     pub id: String,
-    /// Whose it is: `docker`, `podman`, `containerd`, `cri-o`, `lxc`, `systemd-nspawn`, `fargate`; `cri` for one
-    /// below Kubernetes and `unknown` for one elsewhere, where the path does not tell.
+    /// Whose it is: `docker`, `podman`, `containerd`, `cri-o`, `lxc`, `systemd-nspawn`, `fargate`; `cri` for
+    /// one below Kubernetes and `unknown` for one elsewhere, where the path does not tell.
     pub runtime: &'static str,
 }
 
@@ -71,8 +72,8 @@ fn container(name: &str, above: &[&str]) -> Option<ContainerId> {
     Some(ContainerId { id: id.to_owned(), runtime })
 }
 
-/// `docker-ID.scope` of systemd; `libpod-ID` of a runtime that names folders alike; and `SLICE:docker:ID`, which is
-/// what a runtime without systemd makes of a name that was meant for it.
+/// `docker-ID.scope` of systemd; `libpod-ID` of a runtime that names folders alike; and `SLICE:docker:ID`,
+/// which is what a runtime without systemd makes of a name that was meant for it.
 fn prefixed(name: &str) -> Option<(&str, &'static str)> {
     let bare = name.strip_suffix(".scope").unwrap_or(name);
     let mut parts = bare.rsplitn(3, ':');
@@ -88,12 +89,10 @@ fn prefixed(name: &str) -> Option<(&str, &'static str)> {
 fn owner(above: &[&str]) -> Option<&'static str> {
     match above {
         [above @ .., parent] if pod(parent, above).is_some() => Some("cri"),
-        [.., "docker"] => Some("docker"),
-        // The agent of ECS on EC2 starts containers through Docker.
-        ["ecs", ..] => Some("docker"),
-        // The namespaces of containerd that its own tools, Kubernetes and Docker use.
+        // The agent of ECS on EC2 starts containers through Docker, whose namespace in containerd is `moby`.
+        [.., "docker"] | ["ecs", ..] | ["moby"] => Some("docker"),
+        // The namespaces of containerd that its own tools and Kubernetes use.
         ["default" | "k8s.io"] => Some("containerd"),
-        ["moby"] => Some("docker"),
         // Pods of Podman are named like containers.
         [.., "libpod_parent"] => None,
         _ => Some("unknown"),
@@ -117,9 +116,7 @@ fn named(name: &str, parent: &str) -> Option<ContainerId> {
 /// libvirt registers its machines, most of them virtual, as `qemu-NUMBER-NAME`.
 fn is_libvirt(machine: &str) -> bool {
     let mut parts = machine.splitn(3, '-');
-    let is_driver = matches!(parts.next(), Some("qemu" | "lxc" | "ch"));
-    let number = parts.next().unwrap_or_default();
-    is_driver && !number.is_empty() && number.bytes().all(|byte| byte.is_ascii_digit())
+    matches!(parts.next(), Some("qemu" | "lxc" | "ch")) && parts.next().is_some_and(is_number)
 }
 
 /// `podUID` below `kubepods`, and `kubepods-burstable-podUID.slice`, whose dashes systemd reads as levels.
@@ -140,11 +137,15 @@ fn pod(name: &str, above: &[&str]) -> Option<String> {
 /// The task's identifier, and a number.
 fn is_fargate(name: &str, task: &str) -> bool {
     let number = name.strip_prefix(task).and_then(|rest| rest.strip_prefix('-'));
-    is_hex(task, 32) && number.is_some_and(|number| number.bytes().all(|byte| byte.is_ascii_digit()))
+    is_hex(task, 32) && number.is_some_and(is_number)
 }
 
 fn between<'a>(name: &'a str, before: &str, after: &str) -> Option<&'a str> {
     name.strip_prefix(before)?.strip_suffix(after)
+}
+
+fn is_number(text: &str) -> bool {
+    !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit())
 }
 
 fn is_hex(text: &str, fewest: usize) -> bool {

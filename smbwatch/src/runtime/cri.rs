@@ -102,7 +102,8 @@ pub(super) struct Events {
 }
 
 impl Events {
-    /// Subscribes, where the runtime has events: containerd since 1.7, CRI-O where `enable_pod_events` is set.
+    /// Subscribes, where the runtime has events: containerd since 1.7, CRI-O where `enable_pod_events` is
+    /// set.
     pub(super) async fn subscribe(socket: &Path) -> Result<Self, Error> {
         let mut client = Client::connect(socket).await?;
         let stream = client.events().await?;

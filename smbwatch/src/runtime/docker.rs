@@ -1,6 +1,7 @@
 //! The Docker Engine API, which Podman serves as well: docs.docker.com/reference/api/engine.
 //!
-//! Paths carry no version: each engine then takes its own newest, and the few fields read here have always been there.
+//! Paths carry no version: each engine then takes its own newest, and the few fields read here have always
+//! been there.
 
 use std::collections::BTreeMap;
 use std::path::Path;

@@ -63,8 +63,8 @@ impl Endpoint {
         Self::new(Api::Docker, path.into(), "docker", true)
     }
 
-    /// Podman's form of Docker's API. It is only asked, never followed: systemd starts its service for a request, and
-    /// the service would not end as long as someone follows.
+    /// Podman's form of Docker's API. It is only asked, never followed: systemd starts its service for a
+    /// request, and the service would not end as long as someone follows.
     pub fn podman(path: impl Into<PathBuf>) -> Self {
         Self::new(Api::Docker, path.into(), "podman", false)
     }
@@ -94,8 +94,8 @@ impl Endpoint {
         Some(found)
     }
 
-    /// Learns all containers, and then each that starts, for as long as it is polled. What goes wrong here does not keep
-    /// anyone from asking.
+    /// Learns all containers, and then each that starts, for as long as it is polled. What goes wrong here
+    /// does not keep anyone from asking.
     pub(super) async fn follow(self: Arc<Self>, cache: Arc<Cache>) {
         let mut rest = FIRST_REST;
         let mut seen = false;

@@ -13,7 +13,8 @@ use super::skip::skip;
 /// The image that is in every cell's /run/lab.tar: busybox alone.
 pub const IMAGE: &str = "localhost/lab:1";
 
-/// Namespaces whose /run and /dev/shm are empty, and whose /sys/fs/cgroup is a cgroup v2 hierarchy of their own.
+/// Namespaces whose /run and /dev/shm are empty, and whose /sys/fs/cgroup is a cgroup v2 hierarchy of their
+/// own.
 pub struct Cell {
     holder: Child,
     /// Of this machine, for sockets.
@@ -39,8 +40,8 @@ exec sleep infinity";
 const ENTER: &str = "echo $$ > /sys/fs/cgroup/init/cgroup.procs && exec \"$@\"";
 
 impl Cell {
-    /// Makes a cell for `programs`; none where one of them is not installed, or where it cannot be, and `test` is
-    /// noted as skipped.
+    /// Makes a cell for `programs`; none where one of them is not installed, or where it cannot be, and
+    /// `test` is noted as skipped.
     pub fn make(test: &str, programs: &[&str]) -> Option<Self> {
         static MADE: AtomicU32 = AtomicU32::new(0);
         let present = |name: &&&str| tool(name).arg("--version").output().is_err();

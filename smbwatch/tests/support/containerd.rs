@@ -34,7 +34,8 @@ cat > manifest.json <<.
 .
 tar -c -f /run/image.tar *";
 
-/// containerd gives each sandbox shares of the CPU, which a hybrid machine's cgroup v2 hierarchy does not have.
+/// containerd gives each sandbox shares of the CPU, which a hybrid machine's cgroup v2 hierarchy does not
+/// have.
 const RUNC: &str = "cat > /run/runc-without-shares <<'.'
 #!/bin/sh
 for argument; do

@@ -1,6 +1,7 @@
-//! The few messages and fields of runtime.v1 that are read: github.com/kubernetes/cri-api, pkg/apis/runtime/v1/api.proto.
+//! The few messages and fields of `runtime.v1` that are read.
 //!
-//! What is not here is passed over when a message is decoded, so that it costs no memory.
+//! They are defined in github.com/kubernetes/cri-api, pkg/apis/runtime/v1/api.proto. What is not here is passed over
+//! when a message is decoded, so that it costs no memory.
 
 use std::collections::BTreeMap;
 
