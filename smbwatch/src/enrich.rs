@@ -2,6 +2,8 @@
 //!
 //! The only stage that reads files. What it reads is bounded and cached.
 
+pub mod cgroup;
+pub mod container;
 pub mod host;
 pub mod process;
 pub mod redact;

@@ -12,6 +12,7 @@ pub mod decode;
 pub mod observation;
 pub mod correlate;
 pub mod enrich;
+pub mod runtime;
 pub mod judge;
 pub mod suppress;
 pub mod alert;

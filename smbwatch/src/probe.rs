@@ -2,6 +2,7 @@
 
 mod attach;
 mod btf;
+pub(crate) mod cgroup;
 pub mod clsact;
 mod error;
 pub mod interfaces;

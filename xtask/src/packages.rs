@@ -33,6 +33,9 @@ const NAMESPACES: [Program; 2] = [("ip", "iproute2"), ("nsenter", "util-linux")]
 const NAT: [Program; 1] = [("nft", "nftables")];
 const SAMBA: [Program; 3] =
     [("smbd", "samba"), ("smbpasswd", "samba-common-bin"), ("smbclient", "smbclient")];
+const PODMAN: [Program; 4] =
+    [("podman", "podman"), ("conmon", "conmon"), ("runc", "runc"), ("busybox", "busybox-static")];
+const CONTAINERD: [Program; 2] = [("containerd", "containerd"), ("ctr", "containerd")];
 const BENCH: [Program; 1] = [("iperf3", "iperf3")];
 const VM: [Program; 6] = [
     ("qemu-system-x86_64", "qemu-system-x86"),
@@ -62,6 +65,20 @@ pub(crate) fn ensure_lab() -> Lab {
 /// What is here, without installing anything.
 pub(crate) fn lab() -> Lab {
     Lab { namespaces: present(&NAMESPACES), samba: present(&SAMBA) }
+}
+
+/// Installs the container engines that tests run, where they are missing. Only what is installed here is
+/// masked: another engine may depend on a containerd that was here before.
+pub(crate) fn ensure_containers() {
+    let why =
+        "container engines for tests; they only run inside namespaces of the tests, and are masked elsewhere";
+    for (program, programs, units) in [
+        ("podman", PODMAN.as_slice(), ["podman", "podman-restart", "podman-auto-update"].as_slice()),
+        ("containerd", CONTAINERD.as_slice(), ["containerd"].as_slice()),
+    ] {
+        let fresh = process::which(program).is_none();
+        install(programs, why, if fresh { units } else { &[] });
+    }
 }
 
 /// Installs what measurements need and is missing.

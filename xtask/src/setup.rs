@@ -16,7 +16,7 @@ use crate::{linker, recipe, toolchain};
 /// agent's build script reads, so that plain `cargo build` works from there on.
 #[derive(clap::Args)]
 pub(crate) struct Args {
-    /// Also install what the demo and the tests need: iproute2, util-linux, Samba.
+    /// Also install what the demo and the tests need: iproute2, util-linux, Samba, Podman, containerd.
     #[arg(long)]
     lab: bool,
 }
@@ -25,6 +25,7 @@ pub(crate) fn main(args: &Args) -> Result<()> {
     toolchain()?;
     if args.lab {
         lab();
+        packages::ensure_containers();
     }
     Ok(())
 }

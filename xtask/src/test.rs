@@ -8,7 +8,7 @@ use std::{env, process::id};
 use anyhow::{Context, Result, bail};
 
 use crate::say::{more, say};
-use crate::{lint, process, root, setup, workspace};
+use crate::{lint, packages, process, root, setup, workspace};
 
 /// Run the lints and every test; what CI runs.
 ///
@@ -25,6 +25,7 @@ pub(crate) struct Args {
 pub(crate) fn main(args: &Args) -> Result<()> {
     setup::toolchain()?;
     setup::lab();
+    packages::ensure_containers();
     if !args.no_lint {
         lint::all()?;
     }

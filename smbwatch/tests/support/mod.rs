@@ -11,3 +11,7 @@ pub mod tap;
 pub mod samba;
 pub mod agent;
 pub mod ecs;
+pub mod cell;
+pub mod podman;
+pub mod containerd;
+pub mod cri;
