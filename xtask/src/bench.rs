@@ -10,6 +10,8 @@ pub(crate) struct Args {
     /// Write the results as JSON to stdout.
     #[arg(long)]
     json: bool,
+    /// What to measure: program, throughput, latency, flood, footprint; nothing: all of it.
+    parts: Vec<String>,
 }
 
 pub(crate) fn main(args: &Args) -> Result<()> {
@@ -18,12 +20,12 @@ pub(crate) fn main(args: &Args) -> Result<()> {
     packages::ensure_bench();
     build::agent(true)?;
     let mut cargo = process::cargo();
-    cargo.args(["bench", "--package", "smbwatch"]);
+    cargo.args(["bench", "--package", "smbwatch", "--bench", "bench", "--"]).args(&args.parts);
     if !root::is_root() {
         cargo.env(process::runner_variable()?, "sudo -E");
     }
     if args.json {
-        cargo.args(["--", "--json"]);
+        cargo.arg("--json");
     }
     process::run(&mut cargo)
 }

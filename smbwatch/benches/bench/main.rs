@@ -29,6 +29,11 @@ fn main() {
         ("flood", flood::measure),
         ("footprint", footprint::measure),
     ];
+    if let Some(unknown) = only.iter().find(|only| parts.iter().all(|(name, _)| name != *only)) {
+        let names = parts.map(|(name, _)| name).join(", ");
+        eprintln!("nothing is measured by the name of `{unknown}`, but: {names}");
+        std::process::exit(2);
+    }
     let mut figures = Vec::new();
     for (name, measure) in parts {
         if only.is_empty() || only.contains(&name) {
