@@ -1,19 +1,22 @@
 //! The alert: an ECS 9.4 document, the agent's public contract. `docs/alert.md` describes every field.
 
 mod document;
+mod workload;
 mod say;
 pub mod text;
 
 use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
 
+use glob::Pattern;
 use jiff::Timestamp;
 use smbwatch_ebpf::flow;
 
-use crate::config::Profile;
+use crate::config::{Config, Profile};
 use crate::correlate::Attempt;
-use crate::enrich::Who;
 use crate::enrich::host::Host;
-use crate::enrich::process::Process;
+use crate::enrich::process::{Ancestor, Process};
+use crate::enrich::who::{Mount, Who};
 use crate::judge::Judgement;
 use crate::observation::FlowObservation;
 use crate::probe::roles::Direction;
@@ -36,11 +39,11 @@ pub struct Finding<'a> {
     /// The client's end behind NAT.
     pub translated: Option<SocketAddr>,
     /// Where the connection was seen.
-    pub seen: Vec<Seen>,
+    pub seen: &'a [Seen],
     /// The connections of the incident, if there is more than one.
     pub attempts: &'a [Attempt],
     /// Who is behind it.
-    pub who: Who,
+    pub who: &'a Who,
     /// Sightings since the last alert that made none.
     pub suppressed: u64,
     /// Records that were lost since the last alert.
@@ -63,6 +66,8 @@ pub struct Seen {
 pub struct Alerter {
     host: Host,
     profile: Profile,
+    /// Labels of containers that are told.
+    labels: Vec<Pattern>,
     /// Distinguishes this run of the agent, on this host, from every other.
     run: String,
     made: u64,
@@ -70,10 +75,11 @@ pub struct Alerter {
 
 impl Alerter {
     /// Makes alerts about this host, in a run that began at `started`.
-    pub fn new(host: Host, profile: Profile, started: Timestamp) -> Self {
+    pub fn new(host: Host, config: &Config, started: Timestamp) -> Self {
         let machine = host.machine().get(..8).unwrap_or(host.machine());
         let run = format!("{machine}-{}", started.as_microsecond());
-        Self { host, profile, run, made: 0 }
+        let labels = config.runtimes.labels.clone();
+        Self { host, profile: config.profile, labels, run, made: 0 }
     }
 
     /// Makes one alert, at the time `now`.
@@ -81,10 +87,13 @@ impl Alerter {
         self.made += 1;
         let Finding { sighting, who, judgement, .. } = finding;
         let process = who.process.as_deref();
-        let user = process.map(|process| User { id: process.uid.to_string(), name: process.user.clone() });
+        let user = user(who);
         let nat = finding.translated.map(|end| Nat { ip: end.ip(), port: end.port() });
         let source = Endpoint { nat, ..endpoint(finding.source, sighting.sent, Some(sighting.packets)) };
-        let destination = endpoint(sighting.destination, sighting.received, None);
+        let destination = Endpoint {
+            domain: who.mounts.iter().find_map(domain),
+            ..endpoint(sighting.destination, sighting.received, None)
+        };
         let incident = format!("{}-{}", self.run, finding.incident);
         let mut ip = vec![finding.source.ip(), sighting.destination.ip()];
         ip.extend(finding.translated.map(|end| end.ip()));
@@ -97,11 +106,13 @@ impl Alerter {
             client: source.clone(),
             source,
             server: destination.clone(),
-            destination,
+            destination: destination.clone(),
             process: process.map(|process| self.process(process)),
+            container: workload::container(who, &self.labels),
+            orchestrator: workload::orchestrator(who),
             related: Related {
                 ip,
-                hosts: vec![self.host.name.clone()],
+                hosts: std::iter::once(self.host.name.clone()).chain(destination.domain.clone()).collect(),
                 user: user.iter().filter_map(|user| user.name.clone()).collect(),
             },
             user,
@@ -134,7 +145,14 @@ impl Alerter {
                 incident: Incident { id: incident },
                 grade: judgement.grade,
                 profile: self.profile.to_string(),
-                attribution: Attribution { method: who.method, ambiguous: false },
+                attribution: Attribution {
+                    method: who.method,
+                    ambiguous: who.is_ambiguous(),
+                    candidates: who.candidates.iter().map(|process| candidate(process)).collect(),
+                },
+                cgroup: who.cgroup.as_deref().map(str::to_owned),
+                unit: who.place.unit.clone(),
+                mounts: who.mounts.iter().map(workload::mount).collect(),
                 sightings: finding.seen.iter().map(sighting_fields).collect(),
                 attempts: finding.attempts.iter().map(attempt).collect(),
                 flow: Flow {
@@ -144,6 +162,7 @@ impl Alerter {
                     wire: Wire { bytes: sighting.bytes },
                     handshake: sighting.handshake.map(|duration| Handshake { duration }),
                 },
+                process: process.filter(|process| process.arguments_cut).map(|_| Cut { args_cut: true }),
                 ancestors: process.map(ancestors).unwrap_or_default(),
                 suppressed: Count { count: finding.suppressed },
                 lost: Count { count: finding.lost },
@@ -191,17 +210,14 @@ impl Alerter {
             thread: Thread { id: process.tid },
             user: User { id: process.uid.to_string(), name: process.user.clone() },
             group: Group { id: process.gid.to_string() },
-            parent: parent.map(|parent| Parent {
-                pid: parent.pid,
-                name: parent.name.clone(),
-                executable: parent.executable.clone(),
-            }),
+            parent: parent.map(ancestor),
         }
     }
 }
 
 fn endpoint(address: SocketAddr, bytes: u64, packets: Option<u64>) -> Endpoint {
-    Endpoint { address: address.ip(), ip: address.ip(), port: address.port(), nat: None, bytes, packets }
+    let (ip, port) = (address.ip(), address.port());
+    Endpoint { address: ip, ip, port, domain: None, nat: None, bytes, packets }
 }
 
 /// The first interface that the connection passed in a direction.
@@ -255,13 +271,28 @@ fn community_id(source: SocketAddr, destination: SocketAddr) -> Option<String> {
     .ok()
 }
 
-fn ancestors(process: &Process) -> Vec<Parent> {
-    let parent = |ancestor: &crate::enrich::process::Ancestor| Parent {
-        pid: ancestor.pid,
-        name: ancestor.name.clone(),
-        executable: ancestor.executable.clone(),
-    };
-    process.ancestors.iter().map(parent).collect()
+fn ancestors(process: &Process) -> Vec<Relative> {
+    process.ancestors.iter().map(ancestor).collect()
+}
+
+fn ancestor(ancestor: &Ancestor) -> Relative {
+    Relative { pid: ancestor.pid, name: ancestor.name.clone(), executable: ancestor.executable.clone() }
+}
+
+fn candidate(process: &Arc<Process>) -> Relative {
+    Relative { pid: process.pid, name: process.name.clone(), executable: process.executable.clone() }
+}
+
+/// The process's, or else the socket's.
+fn user(who: &Who) -> Option<User> {
+    let of_process = who.process.as_deref().map(|process| (process.uid, &process.user));
+    let (id, name) = of_process.or(who.user.as_ref().map(|user| (user.id, &user.name)))?;
+    Some(User { id: id.to_string(), name: name.clone() })
+}
+
+/// The name of a server, where it was not given as an address.
+fn domain(mount: &Mount) -> Option<String> {
+    mount.host().filter(|host| host.parse::<IpAddr>().is_err()).map(str::to_owned)
 }
 
 #[cfg(test)]

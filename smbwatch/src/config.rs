@@ -2,6 +2,7 @@
 
 pub mod file;
 pub mod interfaces;
+pub mod runtimes;
 
 use std::fmt;
 use std::path::{Path, PathBuf};
@@ -14,6 +15,7 @@ use smbwatch_ebpf::settings::{MAX_PORTS, MAX_PREFIXES};
 use crate::ranges::{self, Kind, Range};
 use file::File;
 use interfaces::Interfaces;
+use runtimes::Runtimes;
 
 /// Largest tables that fit the counters and the kernel's limits.
 const MAX_FLOWS: u32 = 1 << 24;
@@ -101,6 +103,8 @@ pub struct Config {
     pub interfaces: Interfaces,
     /// How to attach.
     pub back_end: BackEnd,
+    /// Container runtimes to ask.
+    pub runtimes: Runtimes,
     /// Flows that the kernel remembers.
     pub flows: u32,
     /// Bytes of the ring buffer.
@@ -125,6 +129,7 @@ impl Default for Config {
             owners: true,
             interfaces: Interfaces::default(),
             back_end: BackEnd::Auto,
+            runtimes: Runtimes::default(),
             flows: 1 << 16,
             ring_bytes: 1 << 21,
             alerts_per_second: 1000,
@@ -217,6 +222,7 @@ impl Config {
         set(&mut config.ring_bytes, file.limits.ring_bytes);
         set(&mut config.alerts_per_second, file.limits.alerts_per_second);
         config.interfaces = Interfaces::parse(&file.interfaces.include, &file.interfaces.exclude)?;
+        config.runtimes = Runtimes::parse(file.runtimes)?;
         if let Some(sinks) = file.sinks {
             config.sinks = sinks
                 .into_iter()

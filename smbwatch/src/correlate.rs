@@ -6,7 +6,7 @@
 
 use std::hash::{BuildHasher as _, RandomState};
 use std::net::{IpAddr, SocketAddr};
-use std::num::NonZeroUsize;
+use std::num::{NonZeroU64, NonZeroUsize};
 
 use jiff::{SignedDuration, Timestamp};
 use lru::LruCache;
@@ -43,6 +43,8 @@ pub struct Place {
     pub role: Role,
     /// The client's end.
     pub source: SocketAddr,
+    /// Cookie of the socket, where its packets still have it.
+    pub cookie: Option<NonZeroU64>,
 }
 
 /// One of the connections of an incident.
@@ -86,7 +88,8 @@ impl Correlator {
 
     /// The connection that a sighting at an interface of `role` belongs to.
     pub fn join(&mut self, sighting: &FlowObservation, role: Role) -> Key {
-        let place = Place { interface: sighting.interface, role, source: sighting.source };
+        let cookie = sighting.cookie.and_then(NonZeroU64::new);
+        let place = Place { interface: sighting.interface, role, source: sighting.source, cookie };
         let mut key = self.key(sighting);
         if self.connections.peek(&key).is_some_and(|known| known.excludes(place)) {
             key = Key(self.hasher.hash_one((key, place.interface, place.source)));

@@ -81,6 +81,8 @@ fn flow(event: &FlowEvent, clock: Clock) -> Result<Observation, Error> {
         received: event.received.get(),
         cookie: some(event.cookie.get()),
         cgroup: some(event.cgroup.get()),
+        // Both are those of the packet's socket, and there is no cgroup 0.
+        uid: (event.cgroup.get() != 0).then(|| event.socket_uid.get()),
         owner: event.owner.is_known().then(|| owner(&event.owner)),
         lost: event.lost.get(),
     })))
@@ -132,6 +134,7 @@ fn owner(owner: &owner::Owner) -> Owner {
         gid: owner.gid.get(),
         comm: printable(name),
         cgroup: owner.cgroup.get(),
+        netns: owner.netns.get(),
     }
 }
 

@@ -1,142 +1,278 @@
-//! Who did it: processes by cookie and identifier, users by number, interfaces by index.
+//! Who did it: processes by cookie and identifier, containers by cgroup, mounts by server, users by number.
 //!
-//! The only stage that reads files. What it reads is bounded and cached.
+//! The only stage that reads files. What it reads at once is bounded and cached; what takes longer is a
+//! [`Question`], whose answer it learns later.
 
-pub mod cgroup;
-pub mod container;
 pub mod host;
-pub mod process;
-pub mod redact;
 pub mod users;
+pub mod redact;
+pub mod process;
 mod namespaces;
 pub mod holders;
 pub mod sockets;
 pub mod taps;
 pub mod mounts;
+pub mod cgroup;
+pub mod container;
+pub mod who;
+mod processes;
+mod mounters;
+pub mod questions;
 
 use std::collections::HashMap;
+use std::net::SocketAddr;
 use std::num::NonZeroUsize;
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use lru::LruCache;
-use serde::Serialize;
-use smbwatch_ebpf::event;
 
-use crate::observation::{ConnectObservation, FlowObservation, Owner, ProcessObservation};
-use crate::probe::roles::{UPLINK, Watch};
+use crate::observation::{ConnectObservation, Owner, ProcessObservation};
+use crate::probe::interfaces::Interface;
+use crate::probe::roles::{Role, UPLINK, Watch};
+use crate::runtime::Runtimes;
+use cgroup::Cgroups;
+use container::Place;
+use mounters::Mounters;
 use process::Process;
-use users::Users;
+use processes::Processes;
+use questions::{Answer, Holders, Question};
+use who::{Method, SocketUser, Who};
 
-/// Processes that are remembered by the socket they opened.
+/// Sockets whose processes are remembered.
 const SOCKETS: NonZeroUsize = NonZeroUsize::new(1 << 13).expect("not zero");
-/// Processes that are remembered by their identifier.
-const PROCESSES: NonZeroUsize = NonZeroUsize::new(event::IMAGES as usize).expect("not zero");
-/// How long a process of which the kernel does not say more is believed to be the same by its identifier,
-/// name and user alone, in nanoseconds.
-const SAME_PROCESS: u64 = 1_000_000_000;
+/// How long the holder of a tap interface is believed to be the same.
+const FRESH: Duration = Duration::from_secs(2);
 
-/// How a process was found.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Method {
-    /// The connect hook saw it open the socket.
-    Owner,
-    /// Not at all.
-    None,
+/// What a connection's sightings say of who is behind it.
+#[derive(Clone, Copy, Debug)]
+pub struct Clue<'a> {
+    /// Cookie of the socket.
+    pub cookie: Option<u64>,
+    /// Who opened it.
+    pub owner: Option<&'a Owner>,
+    /// Identifier of its cgroup v2.
+    pub cgroup: Option<u64>,
+    /// The user who owns it.
+    pub uid: Option<u32>,
+    /// Index of the interface nearest to the workload that saw the connection.
+    pub interface: u32,
+    /// The client's end there.
+    pub source: SocketAddr,
+    /// The server's end.
+    pub destination: SocketAddr,
 }
 
-/// Who is behind a flow.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Who {
-    /// How the process was found.
-    pub method: Method,
-    /// The process.
-    pub process: Option<Arc<Process>>,
-}
-
-/// Finds out who is behind a flow.
+/// Finds out who is behind a connection.
 pub struct Enricher {
-    by_socket: LruCache<u64, Arc<Process>>,
-    by_pid: LruCache<u32, (Owner, Arc<Process>)>,
-    /// What processes run, from the kernel's own memory.
-    images: LruCache<u32, ProcessObservation>,
-    users: Users,
-    interfaces: HashMap<u32, (String, Watch)>,
+    interfaces: HashMap<u32, Interfaced>,
+    processes: Processes,
+    sockets: LruCache<u64, Behind>,
+    taps: HashMap<u32, (Instant, Holders)>,
+    mounters: Mounters,
+    cgroups: Cgroups,
+    runtimes: Option<Runtimes>,
+}
+
+/// An interface that is watched.
+struct Interfaced {
+    name: String,
+    watch: Watch,
+    /// A virtual machine is behind it.
+    is_tap: bool,
+}
+
+/// Who is behind a socket.
+enum Behind {
+    /// Who opened it, and in which network namespace.
+    Opener(Arc<Process>, u64),
+    Holders(Holders),
 }
 
 impl Enricher {
     /// Knows no process yet.
-    pub fn new() -> Self {
+    pub fn new(runtimes: Option<Runtimes>) -> Self {
         Self {
-            by_socket: LruCache::new(SOCKETS),
-            by_pid: LruCache::new(PROCESSES),
-            images: LruCache::new(PROCESSES),
-            users: Users::default(),
             interfaces: HashMap::new(),
+            processes: Processes::new(),
+            sockets: LruCache::new(SOCKETS),
+            taps: HashMap::new(),
+            mounters: Mounters::new(),
+            cgroups: Cgroups::open(),
+            runtimes,
         }
     }
 
     /// Learns an interface's name, and how it is watched.
-    pub fn interface(&mut self, index: u32, name: &str, watch: Watch) {
-        self.interfaces.insert(index, (name.to_owned(), watch));
+    pub fn interface(&mut self, interface: &Interface, watch: Watch) {
+        let is_tap = watch.role == Role::Workload && interface.is_tap();
+        let known = Interfaced { name: interface.name.clone(), watch, is_tap };
+        self.interfaces.insert(interface.index, known);
     }
 
     /// Forgets an interface that is watched no more.
     pub fn forget_interface(&mut self, index: u32) {
         self.interfaces.remove(&index);
+        self.taps.remove(&index);
     }
 
     /// How an interface is watched; the records of one that is gone may still come.
     pub fn watch(&self, index: u32) -> Watch {
-        self.interfaces.get(&index).map_or(UPLINK, |(_, watch)| *watch)
+        self.interfaces.get(&index).map_or(UPLINK, |known| known.watch)
     }
 
     /// Name of an interface, or its index where the name is not known.
     pub fn interface_name(&self, index: u32) -> String {
-        self.interfaces.get(&index).map_or_else(|| index.to_string(), |(name, _)| name.clone())
+        self.interfaces.get(&index).map_or_else(|| index.to_string(), |known| known.name.clone())
     }
 
-    /// Learns what a process runs; what was known of an earlier one of that number is no longer true.
+    /// Learns what a process runs.
     pub fn running(&mut self, image: ProcessObservation) {
-        self.by_pid.pop(&image.pid);
-        self.images.put(image.pid, image);
+        self.processes.running(image);
     }
 
-    /// Looks at a process that is about to connect, while it still lives.
-    pub fn connecting(&mut self, connect: &ConnectObservation) {
-        let process = self.process(&connect.owner);
-        self.by_socket.put(connect.cookie, process);
+    /// Looks at a process that is about to connect, while it still lives; what is worth asking for already.
+    pub fn connecting(&mut self, connect: &ConnectObservation) -> Option<Question> {
+        let process = self.processes.of(&connect.owner, &mut self.cgroups);
+        self.mounters.connecting(connect.owner.netns, connect.destination, &process);
+        let question = self.container_question(&place(process.cgroup.as_deref()));
+        self.sockets.put(connect.cookie, Behind::Opener(process, connect.owner.netns));
+        question
     }
 
-    /// Says who is behind a flow.
-    pub fn who(&mut self, flow: &FlowObservation) -> Who {
-        let known = flow.cookie.and_then(|cookie| self.by_socket.get(&cookie).cloned());
-        let process = known.or_else(|| flow.owner.as_ref().map(|owner| self.process(owner)));
-        Who { method: if process.is_some() { Method::Owner } else { Method::None }, process }
-    }
-
-    fn process(&mut self, owner: &Owner) -> Arc<Process> {
-        if let Some((seen, process)) = self.by_pid.get(&owner.pid)
-            && is_same(seen, owner)
-        {
-            return Arc::clone(process);
+    /// Learns an answer.
+    pub fn learn(&mut self, answer: Answer, now: Instant) {
+        match answer {
+            Answer::Sockets(held) => {
+                for (cookie, holders) in held {
+                    // What the hook saw is better.
+                    self.sockets.get_or_insert(cookie, || Behind::Holders(holders));
+                }
+            }
+            Answer::Tap { index, holders } => {
+                if self.interfaces.contains_key(&index) {
+                    self.taps.insert(index, (now, holders));
+                }
+            }
+            Answer::Mounts { server, mounts } => self.mounters.learn(server, mounts, now),
+            Answer::Container => {}
         }
-        let image = self.images.get(&owner.pid).filter(|image| Some(image.version) == owner.version);
-        let process = Arc::new(process::look(owner, image, &mut self.users));
-        self.by_pid.put(owner.pid, (owner.clone(), Arc::clone(&process)));
-        process
+    }
+
+    /// Says who is behind a connection, and what else would be worth asking for.
+    pub fn who(&mut self, clue: &Clue<'_>, now: Instant) -> (Who, Vec<Question>) {
+        let mut questions = Vec::new();
+        let mut who = self.process(clue, now, &mut questions);
+        let path = match who.process.as_deref() {
+            Some(process) => process.cgroup.clone(),
+            None => clue.cgroup.and_then(|id| self.cgroups.path(id)),
+        };
+        who.place = place(path.as_deref());
+        who.cgroup = path.filter(|path| path.as_ref() != "/");
+        questions.extend(self.container_question(&who.place));
+        let container = who.place.container.as_ref();
+        who.container =
+            container.and_then(|container| self.runtimes.as_ref().and_then(|all| all.known(&container.id)));
+        if who.process.is_none() {
+            who.user = clue.uid.map(|id| SocketUser { id, name: self.processes.users.name(id) });
+            if who.method == Method::None && who.cgroup.is_some() {
+                who.method = Method::CgroupOnly;
+            }
+        }
+        (who, questions)
+    }
+
+    /// The process, or those it could be, and what is mounted over the connection.
+    fn process(&mut self, clue: &Clue<'_>, now: Instant, questions: &mut Vec<Question>) -> Who {
+        if let Some((process, netns)) = self.opener(clue) {
+            return self.opened(process, netns, clue.destination, now, questions);
+        }
+        let interface = self.interfaces.get(&clue.interface);
+        if let Some(tap) = interface.filter(|known| known.is_tap) {
+            let known = self.taps.get(&clue.interface);
+            if known.is_none_or(|(learned, _)| now.duration_since(*learned) > FRESH) {
+                questions.push(Question::Tap { index: clue.interface, name: tap.name.clone() });
+            }
+            return known.map(|(_, holders)| among(holders)).unwrap_or_default();
+        }
+        let Some(cookie) = clue.cookie else { return Who::default() };
+        let Some(Behind::Holders(holders)) = self.sockets.get(&cookie) else {
+            let (local, remote) = (clue.source, clue.destination);
+            questions.push(Question::Socket { cookie, local, remote });
+            return Who::default();
+        };
+        let who = among(holders);
+        if !holders.kernel {
+            return who;
+        }
+        let (mounted, is_stale) = self.mounters.mounted(clue.destination, now);
+        if is_stale {
+            questions.push(Question::Mounts(clue.destination));
+        }
+        let method = if mounted.is_empty() { Method::None } else { Method::SocketDiag };
+        Who { method, mounts: mounted.to_vec(), ..who }
+    }
+
+    /// The process that opened the socket, and the namespace that it is in.
+    fn opener(&mut self, clue: &Clue<'_>) -> Option<(Arc<Process>, u64)> {
+        if let Some(Behind::Opener(process, netns)) = clue.cookie.and_then(|cookie| self.sockets.get(&cookie))
+        {
+            return Some((Arc::clone(process), *netns));
+        }
+        clue.owner.map(|owner| (self.processes.of(owner, &mut self.cgroups), owner.netns))
+    }
+
+    fn opened(
+        &mut self,
+        process: Arc<Process>,
+        netns: u64,
+        server: SocketAddr,
+        now: Instant,
+        questions: &mut Vec<Question>,
+    ) -> Who {
+        if !process.kernel {
+            let mounts = mounters::mount(&process).into_iter().collect();
+            return Who { method: Method::Owner, process: Some(process), mounts, ..Who::default() };
+        }
+        let (mounted, is_stale) = self.mounters.mounted(server, now);
+        let mut mounts = mounted.to_vec();
+        if is_stale {
+            questions.push(Question::Mounts(server));
+        }
+        let mut mounters = self.mounters.of(netns, server);
+        if mounts.is_empty() {
+            mounts = mounters.iter().map(|mounter| mounter.mount.clone()).collect();
+        }
+        match (mounters.pop(), mounters.is_empty()) {
+            (None, _) => Who { method: Method::Owner, process: Some(process), mounts, ..Who::default() },
+            (Some(only), true) => {
+                Who { method: Method::Inherited, process: Some(only.process), mounts, ..Who::default() }
+            }
+            (Some(last), false) => {
+                let candidates = mounters.into_iter().chain([last]).map(|mounter| mounter.process).collect();
+                Who { method: Method::Inherited, candidates, mounts, ..Who::default() }
+            }
+        }
+    }
+
+    /// What a runtime could still say of the container of a place.
+    fn container_question(&self, place: &Place) -> Option<Question> {
+        let id = &place.container.as_ref()?.id;
+        let runtimes = self.runtimes.as_ref()?;
+        runtimes.known(id).is_none().then(|| Question::Container(id.clone()))
     }
 }
 
-/// Whether two callers are one thread that runs one program.
-fn is_same(seen: &Owner, owner: &Owner) -> bool {
-    let same = (&seen.comm, seen.tid, seen.uid, seen.gid, seen.cgroup, seen.version)
-        == (&owner.comm, owner.tid, owner.uid, owner.gid, owner.cgroup, owner.version);
-    same && (owner.version.is_some() || owner.monotonic.abs_diff(seen.monotonic) < SAME_PROCESS)
+/// The one that holds it; of several, none.
+fn among(holders: &Holders) -> Who {
+    let method = holders.method;
+    match holders.processes.as_slice() {
+        [] => Who::default(),
+        [only] if !holders.cut => Who { method, process: Some(Arc::clone(only)), ..Who::default() },
+        several => Who { method, candidates: several.to_vec(), ..Who::default() },
+    }
 }
 
-impl Default for Enricher {
-    fn default() -> Self {
-        Self::new()
-    }
+fn place(path: Option<&str>) -> Place {
+    path.map(Place::of).unwrap_or_default()
 }

@@ -51,6 +51,8 @@ pub struct FlowObservation {
     pub cookie: Option<u64>,
     /// Identifier of the socket's cgroup v2.
     pub cgroup: Option<u64>,
+    /// The user who owns the socket.
+    pub uid: Option<u32>,
     /// Who opened the socket.
     pub owner: Option<Owner>,
     /// Records lost before this one.
@@ -116,6 +118,8 @@ pub struct Owner {
     pub comm: String,
     /// Identifier of the caller's cgroup v2.
     pub cgroup: u64,
+    /// Cookie of the socket's network namespace.
+    pub netns: u64,
 }
 
 impl FlowObservation {
@@ -153,6 +157,7 @@ pub(crate) mod tests {
             received: 0,
             cookie: None,
             cgroup: None,
+            uid: None,
             owner: None,
             lost: 0,
         }

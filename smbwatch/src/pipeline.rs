@@ -2,6 +2,7 @@
 
 mod following;
 mod hold;
+mod inquiry;
 mod stages;
 mod watcher;
 
@@ -18,11 +19,15 @@ use tokio::io::unix::AsyncFd;
 use tokio::signal::unix::{SignalKind, signal};
 
 use crate::config::Config;
+use crate::enrich::questions::Wanted;
 use crate::metrics::Summary;
 use crate::probe::{Probe, clsact, routes};
+use crate::ranges::{Kind, longest, strict};
+use crate::runtime::{Endpoint, Runtimes};
 use crate::sink::{self, Format, Running};
 use crate::source::ring::{self, Ring};
 use following::Following;
+use inquiry::Inquiry;
 use stages::Stages;
 use watcher::Watcher;
 
@@ -56,7 +61,10 @@ async fn watch(mut config: Config, run_dir: &Path, format: Format) -> anyhow::Re
         probe.attach_owners()?;
     }
     let mut ring = readable(Ring::new(probe.ring()?))?;
-    let mut stages = Stages::new(config, sinks);
+    let runtimes = config.runtimes.is_any().then(|| Runtimes::start(Endpoint::all(&config.runtimes)));
+    let (inquiry, mut answers) =
+        Inquiry::start(wanted(&config), runtimes.clone()).context("start a thread")?;
+    let mut stages = Stages::new(config, sinks, runtimes, inquiry);
     let with_clsact = clsact::interfaces(&following.handle).await?;
     clsact::remove_leftovers(&following.snapshot(), &with_clsact);
     let mut watcher = Watcher::start(&following.snapshot(), &stages.config, &mut probe)?;
@@ -64,6 +72,7 @@ async fn watch(mut config: Config, run_dir: &Path, format: Format) -> anyhow::Re
         tokio::spawn(forward_log(probe.log()?));
     }
 
+    stages.begin();
     loop {
         tokio::select! {
             guard = ring.readable_mut() => {
@@ -85,6 +94,7 @@ async fn watch(mut config: Config, run_dir: &Path, format: Format) -> anyhow::Re
             () = tokio::task::yield_now(), if watcher.has_work() => {
                 watcher.attach_next(&stages.config, &mut probe, &mut stages.enricher)?;
             }
+            Some((question, answer)) = answers.recv() => stages.learn(&question, answer, Instant::now()),
             () = until(stages.next_release()) => stages.release(Instant::now()),
             _ = hangup.recv() => stages.reopen(),
             _ = interrupt.recv() => break,
@@ -96,9 +106,17 @@ async fn watch(mut config: Config, run_dir: &Path, format: Format) -> anyhow::Re
     stages.close(&probe).await
 }
 
+/// Which connections that are older than the agent are worth looking up.
+fn wanted(config: &Config) -> Box<Wanted> {
+    let (ports, destinations) = (config.ports.clone(), config.destinations.clone());
+    Box::new(move |address, port| {
+        let range = || longest(&destinations, address);
+        ports.contains(&port) && range().is_none_or(|range| range.kind == Kind::Public)
+    })
+}
+
 /// Whether an address of this host can be reached from the Internet, as far as the address tells.
 fn is_public(address: IpAddr) -> bool {
-    use crate::ranges::{Kind, longest, strict};
     longest(&strict(), address).is_none_or(|range| range.kind == Kind::Public)
 }
 

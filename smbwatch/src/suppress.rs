@@ -89,7 +89,7 @@ mod tests {
 
     fn connection() -> Connection {
         let source = ([10, 0, 0, 1], 50_000).into();
-        Connection::new(1, Place { interface: 1, role: Role::Uplink, source })
+        Connection::new(1, Place { interface: 1, role: Role::Uplink, source, cookie: None })
     }
 
     fn at(second: i64) -> FlowObservation {

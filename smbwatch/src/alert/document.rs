@@ -7,7 +7,8 @@ use std::net::IpAddr;
 use jiff::Timestamp;
 use serde::Serialize;
 
-use crate::enrich::Method;
+use crate::alert::workload::{ContainerFields, MountFields, Orchestrator};
+use crate::enrich::who::Method;
 use crate::judge::Grade;
 use crate::probe::roles::Direction;
 
@@ -26,6 +27,10 @@ pub struct Document {
     pub process: Option<ProcessFields>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub user: Option<User>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub container: Option<ContainerFields>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub orchestrator: Option<Orchestrator>,
     pub host: HostFields,
     pub observer: Observer,
     pub rule: Rule,
@@ -94,6 +99,8 @@ pub struct Endpoint {
     pub ip: IpAddr,
     pub port: u16,
     #[serde(skip_serializing_if = "Option::is_none")]
+    pub domain: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub nat: Option<Nat>,
     pub bytes: u64,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -126,7 +133,7 @@ pub struct ProcessFields {
     pub user: User,
     pub group: Group,
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub parent: Option<Parent>,
+    pub parent: Option<Relative>,
 }
 
 #[derive(Clone, Debug, Serialize)]
@@ -147,7 +154,7 @@ pub struct Group {
 }
 
 #[derive(Clone, Debug, Serialize)]
-pub struct Parent {
+pub struct Relative {
     pub pid: u32,
     pub name: String,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -240,12 +247,20 @@ pub struct Details {
     pub grade: Grade,
     pub profile: String,
     pub attribution: Attribution,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub cgroup: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub unit: Option<String>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub mounts: Vec<MountFields>,
     pub sightings: Vec<Sighting>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub attempts: Vec<AttemptFields>,
     pub flow: Flow,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub process: Option<Cut>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
-    pub ancestors: Vec<Parent>,
+    pub ancestors: Vec<Relative>,
     pub suppressed: Count,
     pub lost: Count,
 }
@@ -259,6 +274,13 @@ pub struct Incident {
 pub struct Attribution {
     pub method: Method,
     pub ambiguous: bool,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub candidates: Vec<Relative>,
+}
+
+#[derive(Clone, Debug, Serialize)]
+pub struct Cut {
+    pub args_cut: bool,
 }
 
 #[derive(Clone, Debug, Serialize)]

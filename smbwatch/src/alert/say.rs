@@ -1,7 +1,7 @@
 //! What an alert says in words.
 
 use crate::alert::Finding;
-use crate::enrich::Who;
+use crate::enrich::who::Who;
 use crate::judge::{Grade, Judgement, Outcome};
 
 /// `event.action` and `event.outcome`.
@@ -26,17 +26,36 @@ pub(super) fn reason(finding: &Finding<'_>) -> String {
         (Grade::Attempted, Outcome::Pending | Outcome::Connected) => "tried to connect to",
     };
     let over: Vec<&str> = finding.seen.iter().map(|seen| seen.interface.as_str()).collect();
-    let subject = subject(&finding.who);
+    let subject = subject(finding.who);
     format!("{subject} {what} {} over {}", finding.sighting.destination, over.join(" and "))
 }
 
 fn subject(who: &Who) -> String {
-    match who.process.as_deref() {
-        Some(process) => {
+    match (who.process.as_deref(), who.mounts.first()) {
+        (Some(process), _) => {
             let user = process.user.clone().unwrap_or_else(|| format!("user {}", process.uid));
             let path = process.executable.as_deref().unwrap_or(&process.name);
-            format!("{path} (pid {}, {user})", process.pid)
+            format!("{path} (pid {}, {user}){}", process.pid, place(who))
         }
-        None => "An unknown process".to_owned(),
+        (None, Some(mount)) => format!("The mount of {} on {}", mount.source, mount.path.display()),
+        (None, None) if who.is_ambiguous() => {
+            format!("One of {} processes{}", who.candidates.len(), place(who))
+        }
+        (None, None) => format!("An unknown process{}", place(who)),
     }
+}
+
+/// Where a process runs: ` in container web`, ` of ssh.service`.
+pub(super) fn place(who: &Who) -> String {
+    let container = who.container.as_deref();
+    if let Some(pod) = container.and_then(|container| container.pod.as_ref()) {
+        return format!(" in pod {}/{}", pod.namespace, pod.name);
+    }
+    if let Some(name) = container.and_then(|container| container.name.as_ref()) {
+        return format!(" in container {name}");
+    }
+    if let Some(container) = &who.place.container {
+        return format!(" in container {}", container.id.get(..12).unwrap_or(&container.id));
+    }
+    who.place.unit.as_ref().map(|unit| format!(" of {unit}")).unwrap_or_default()
 }

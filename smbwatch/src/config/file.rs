@@ -23,6 +23,7 @@ pub struct File {
     pub owners: Option<bool>,
     pub exceptions: Vec<Exception>,
     pub interfaces: Interfaces,
+    pub runtimes: Runtimes,
     pub limits: Limits,
     pub sinks: Option<Vec<Sink>>,
 }
@@ -44,6 +45,16 @@ pub struct Interfaces {
     pub include: Vec<String>,
     pub exclude: Vec<String>,
     pub back_end: Option<BackEnd>,
+}
+
+/// Whom to ask about containers.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Runtimes {
+    pub docker: Option<Vec<PathBuf>>,
+    pub podman: Option<Vec<PathBuf>>,
+    pub cri: Option<Vec<PathBuf>>,
+    pub labels: Option<Vec<String>>,
 }
 
 /// How much to keep and to say.

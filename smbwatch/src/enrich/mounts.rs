@@ -89,7 +89,7 @@ fn mount(info: MountInfo) -> Option<CifsMount> {
 }
 
 /// HOST of `//HOST/SHARE`.
-fn host(unc: &str) -> Option<&str> {
+pub(super) fn host(unc: &str) -> Option<&str> {
     unc.strip_prefix("//")?.split('/').next().filter(|host| !host.is_empty())
 }
 

@@ -2,12 +2,15 @@
 
 use std::io::Read as _;
 use std::os::unix::ffi::OsStrExt as _;
+use std::sync::Arc;
 
 use jiff::{SignedDuration, Timestamp};
 use procfs::process::{Process as ProcEntry, Stat};
 
+use super::holders::Holder;
 use super::redact::redact;
 use super::users::Users;
+use super::{cgroup, mounts};
 use crate::decode::{CUT, printable};
 use crate::observation::{Owner, ProcessObservation};
 
@@ -45,6 +48,10 @@ pub struct Process {
     pub user: Option<String>,
     /// Parent, its parent, and so on.
     pub ancestors: Vec<Ancestor>,
+    /// It is a thread of the kernel.
+    pub kernel: bool,
+    /// Path of its cgroup.
+    pub cgroup: Option<Arc<str>>,
 }
 
 /// A process further up.
@@ -60,6 +67,42 @@ pub struct Ancestor {
 
 /// Looks at the process that connected. `image` is what the kernel said of it, before it could end.
 pub(super) fn look(owner: &Owner, image: Option<&ProcessObservation>, users: &mut Users) -> Process {
+    let mut process = connected(owner, image, users);
+    process.kernel = process.executable.is_none() && mounts::is_kernel_thread(owner.pid);
+    process
+}
+
+/// Looks at a process that holds what packets came from, unless its identifier is another's by now.
+pub(super) fn held(holder: &Holder, users: &mut Users) -> Option<Process> {
+    let entry = entry(holder.pid)?;
+    let status = entry.status().ok()?;
+    let (arguments, arguments_cut) = command_line(&entry);
+    let mut process = Process {
+        pid: holder.pid,
+        tid: holder.pid,
+        name: holder.name.clone(),
+        executable: executable(&entry),
+        arguments,
+        arguments_cut,
+        uid: status.ruid,
+        gid: status.rgid,
+        user: users.name(status.ruid),
+        cgroup: cgroup::of_process(holder.pid).map(Into::into),
+        ..Process::default()
+    };
+    let stat = entry.stat().ok().filter(|stat| stat.starttime == holder.start_ticks)?;
+    process.started(stat.starttime);
+    process.ancestors = ancestors(stat.ppid);
+    Some(process)
+}
+
+/// Whether the identifier of a process is still its own.
+pub(super) fn is_still(process: &Process) -> bool {
+    let stat = entry(process.pid).and_then(|entry| entry.stat().ok());
+    stat.is_some_and(|stat| process.start_ticks.is_none_or(|ticks| ticks == stat.starttime))
+}
+
+fn connected(owner: &Owner, image: Option<&ProcessObservation>, users: &mut Users) -> Process {
     let mut process = Process {
         pid: owner.pid,
         tid: owner.tid,
@@ -220,6 +263,7 @@ mod tests {
             gid: 0,
             comm: "me".to_owned(),
             cgroup: 1,
+            netns: 1,
         }
     }
 

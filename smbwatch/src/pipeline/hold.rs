@@ -22,6 +22,11 @@ impl<T> Hold<T> {
         if self.waiting.len() > MAX_HELD { self.waiting.pop_front().map(|(_, oldest)| oldest) } else { None }
     }
 
+    /// An item that waits.
+    pub(super) fn find(&mut self, is_it: impl Fn(&T) -> bool) -> Option<&mut T> {
+        self.waiting.iter_mut().map(|(_, item)| item).find(|item| is_it(item))
+    }
+
     /// When the next item may wait no longer.
     pub(super) fn next(&self) -> Option<Instant> {
         self.waiting.iter().map(|(until, _)| *until).min()

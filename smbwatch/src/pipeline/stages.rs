@@ -1,6 +1,6 @@
 //! The stages between a record and its alert, and what they have counted.
 
-use std::num::NonZeroUsize;
+use std::num::{NonZeroU64, NonZeroUsize};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
@@ -11,19 +11,24 @@ use crate::alert::{Alerter, Finding, Seen};
 use crate::config::Config;
 use crate::correlate::{Attempt, Connection, Correlator, Key};
 use crate::decode::{Clock, decode};
-use crate::enrich::Enricher;
 use crate::enrich::host::Host;
+use crate::enrich::questions::{Answer, Question};
+use crate::enrich::{Clue, Enricher};
 use crate::judge::{Judgement, judge};
 use crate::metrics::{Account, Summary};
 use crate::observation::{FlowObservation, Observation};
 use crate::pipeline::hold::Hold;
+use crate::pipeline::inquiry::Inquiry;
 use crate::probe::Probe;
 use crate::probe::roles::Role;
+use crate::runtime::Runtimes;
 use crate::sink::{self, Running};
 use crate::suppress::{Suppressed, Suppressor};
 
 /// How long an alert of a workload waits to be seen at the uplink, where NAT has given it another address.
 const TRANSLATION: Duration = Duration::from_millis(1);
+/// How long an alert waits for answers about who is behind it.
+const ANSWERS: Duration = Duration::from_secs(1);
 /// How long sinks may take to empty their queues at the end.
 const CLOSE: Duration = Duration::from_secs(2);
 
@@ -32,21 +37,43 @@ pub(super) struct Stages {
     pub(super) enricher: Enricher,
     correlator: Correlator,
     suppressor: Suppressor,
-    hold: Hold<News>,
+    hold: Hold<Waiting>,
+    inquiry: Inquiry,
     alerter: Alerter,
     sinks: Vec<Running>,
     account: Account,
     untold: Untold,
 }
 
+/// What is to be told of a connection, and may lack something.
+struct Waiting {
+    connection: Key,
+    news: Vec<News>,
+    /// What is known of the connection, should it be forgotten while this waits.
+    known: Connection,
+    /// Until when it waits to be seen at the uplink.
+    left_by: Instant,
+    /// Until when it waits for answers.
+    answered_by: Instant,
+    /// What was asked for it.
+    asked: Vec<Question>,
+}
+
 /// What is to be told.
 struct News {
-    connection: Key,
     sighting: Box<FlowObservation>,
     judgement: Judgement,
     attempts: Vec<Attempt>,
-    /// What is known of the connection, should it be forgotten while this waits.
-    known: Connection,
+}
+
+impl Waiting {
+    fn has_left(&self, correlator: &Correlator) -> bool {
+        correlator.peek(self.connection).is_none_or(Connection::has_left)
+    }
+
+    fn is_asking(&self, inquiry: &Inquiry) -> bool {
+        self.asked.iter().any(|question| inquiry.is_open(question))
+    }
 }
 
 /// What the next alert has to say of records that made none.
@@ -57,14 +84,20 @@ struct Untold {
 }
 
 impl Stages {
-    pub(super) fn new(config: Config, sinks: Vec<Running>) -> Self {
+    pub(super) fn new(
+        config: Config,
+        sinks: Vec<Running>,
+        runtimes: Option<Runtimes>,
+        inquiry: Inquiry,
+    ) -> Self {
         let capacity = NonZeroUsize::new(config.flows as usize).unwrap_or(NonZeroUsize::MIN);
         Self {
-            enricher: Enricher::new(),
+            enricher: Enricher::new(runtimes),
             correlator: Correlator::new(capacity),
             suppressor: Suppressor::new(config.alerts_per_second),
             hold: Hold::new(),
-            alerter: Alerter::new(Host::look(), config.profile, Timestamp::now()),
+            inquiry,
+            alerter: Alerter::new(Host::look(), &config, Timestamp::now()),
             sinks,
             account: Account::default(),
             untold: Untold::default(),
@@ -77,7 +110,11 @@ impl Stages {
         match decode(record, clock) {
             Ok(Observation::Flow(sighting)) => self.flow(sighting, now),
             Ok(Observation::Process(process)) => self.enricher.running(process),
-            Ok(Observation::Connect(connect)) => self.enricher.connecting(&connect),
+            Ok(Observation::Connect(connect)) => {
+                if let Some(question) = self.enricher.connecting(&connect) {
+                    self.inquiry.ask(&question);
+                }
+            }
             Err(error) => {
                 self.account.undecoded += 1;
                 log::error!("record not understood: {error}");
@@ -102,17 +139,60 @@ impl Stages {
                 } += 1;
             }
             None => {
-                let waits = watch.role == Role::Workload && !connection.has_left();
                 let known = connection.clone();
-                // What was held about this connection came before.
-                for earlier in self.hold.take(now, |news| news.connection == key) {
-                    self.tell(&earlier);
+                let news = News { sighting, judgement, attempts };
+                if let Some(waiting) = self.hold.find(|waiting| waiting.connection == key) {
+                    waiting.news.push(news);
+                    waiting.known = known;
+                    return;
                 }
-                let news = News { connection: key, sighting, judgement, attempts, known };
-                let ready = if waits { self.hold.put(news, now + TRANSLATION) } else { Some(news) };
-                ready.iter().for_each(|news| self.tell(news));
+                let (news, asked) = (vec![news], Vec::new());
+                let left_by = if watch.role == Role::Workload { now + TRANSLATION } else { now };
+                let answered_by = now + ANSWERS;
+                self.tell_or_wait(Waiting { connection: key, news, known, left_by, answered_by, asked }, now);
             }
         }
+    }
+
+    fn tell_or_wait(&mut self, mut waiting: Waiting, now: Instant) {
+        self.ask(&mut waiting, now);
+        let until = if now < waiting.left_by && !waiting.has_left(&self.correlator) {
+            waiting.left_by
+        } else if waiting.is_asking(&self.inquiry) && now < waiting.answered_by {
+            waiting.answered_by
+        } else {
+            return self.tell(&waiting, now);
+        };
+        if let Some(oldest) = self.hold.put(waiting, until) {
+            self.tell(&oldest, now);
+        }
+    }
+
+    /// Asks, once, for each thing that is missing.
+    fn ask(&mut self, waiting: &mut Waiting, now: Instant) {
+        let connection = self.correlator.peek(waiting.connection).unwrap_or(&waiting.known);
+        for news in &waiting.news {
+            let (_, questions) = self.enricher.who(&clue(connection, &news.sighting), now);
+            for question in questions {
+                if !waiting.asked.contains(&question) && self.inquiry.ask(&question) {
+                    waiting.asked.push(question);
+                }
+            }
+        }
+    }
+
+    /// Asks what is best asked at once.
+    pub(super) fn begin(&mut self) {
+        self.inquiry.ask(&Question::Connections);
+    }
+
+    /// Learns an answer, and tells what has waited for it.
+    pub(super) fn learn(&mut self, question: &Question, answer: Option<Answer>, now: Instant) {
+        self.inquiry.answered(question);
+        if let Some(answer) = answer {
+            self.enricher.learn(answer, now);
+        }
+        self.release(now);
     }
 
     /// When something that waits may wait no longer.
@@ -125,9 +205,13 @@ impl Stages {
         if self.hold.is_empty() {
             return;
         }
-        let has_left = |news: &News| self.correlator.peek(news.connection).is_none_or(Connection::has_left);
-        for news in self.hold.take(now, has_left) {
-            self.tell(&news);
+        let Self { hold, correlator, inquiry, .. } = self;
+        let is_ready = |waiting: &Waiting| {
+            let has_left = now >= waiting.left_by || waiting.has_left(correlator);
+            has_left && !waiting.is_asking(inquiry)
+        };
+        for waiting in hold.take(now, is_ready) {
+            self.tell_or_wait(waiting, now);
         }
     }
 
@@ -136,37 +220,44 @@ impl Stages {
         self.sinks.iter().for_each(Running::reopen);
     }
 
-    fn tell(&mut self, news: &News) {
-        let sighting = &news.sighting;
-        let connection = self.correlator.peek(news.connection).unwrap_or(&news.known);
-        let seen = connection.places().map(|place| Seen {
-            index: place.interface,
-            interface: self.enricher.interface_name(place.interface),
-            direction: self.enricher.watch(place.interface).direction,
-            source: place.source,
-        });
-        let finding = Finding {
-            sighting,
-            judgement: news.judgement,
-            incident: connection.incident,
-            source: connection.nearest().source,
-            translated: connection.translated(),
-            seen: seen.collect(),
-            attempts: &news.attempts,
-            who: self.enricher.who(sighting),
-            suppressed: self.untold.suppressed,
-            lost: self.untold.lost,
-        };
-        self.untold = Untold::default();
-        let document = Arc::new(self.alerter.alert(&finding, Timestamp::now()));
-        self.sinks.iter().for_each(|sink| sink.send(&document));
-        self.account.alerted += 1;
+    fn tell(&mut self, waiting: &Waiting, now: Instant) {
+        let connection = self.correlator.peek(waiting.connection).unwrap_or(&waiting.known);
+        let seen: Vec<Seen> = connection
+            .places()
+            .map(|place| Seen {
+                index: place.interface,
+                interface: self.enricher.interface_name(place.interface),
+                direction: self.enricher.watch(place.interface).direction,
+                source: place.source,
+            })
+            .collect();
+        for news in &waiting.news {
+            let sighting = &news.sighting;
+            let (who, _) = self.enricher.who(&clue(connection, sighting), now);
+            let finding = Finding {
+                sighting,
+                judgement: news.judgement,
+                incident: connection.incident,
+                source: connection.nearest().source,
+                translated: connection.translated(),
+                seen: &seen,
+                attempts: &news.attempts,
+                who: &who,
+                suppressed: self.untold.suppressed,
+                lost: self.untold.lost,
+            };
+            self.untold = Untold::default();
+            let document = Arc::new(self.alerter.alert(&finding, Timestamp::now()));
+            self.sinks.iter().for_each(|sink| sink.send(&document));
+            self.account.alerted += 1;
+        }
     }
 
     /// Tells what still waits, waits for the sinks, and adds up.
     pub(super) async fn close(mut self, probe: &Probe) -> anyhow::Result<Summary> {
-        for news in self.hold.drain() {
-            self.tell(&news);
+        let now = Instant::now();
+        for waiting in self.hold.drain() {
+            self.tell(&waiting, now);
         }
         let alerted = self.account.alerted;
         let closing: Vec<_> = self.sinks.into_iter().map(Running::close).collect();
@@ -179,5 +270,19 @@ impl Stages {
             (sink.name, delivered, alerted - delivered.min(alerted))
         });
         Ok(Summary { kernel: probe.counters()?, account: self.account, sinks: sinks.collect() })
+    }
+}
+
+/// What a connection and one of its sightings say of who is behind it.
+fn clue<'a>(connection: &Connection, sighting: &'a FlowObservation) -> Clue<'a> {
+    let nearest = connection.nearest();
+    Clue {
+        cookie: sighting.cookie.or(nearest.cookie.map(NonZeroU64::get)),
+        owner: sighting.owner.as_ref(),
+        cgroup: sighting.cgroup,
+        uid: sighting.uid,
+        interface: nearest.interface,
+        source: nearest.source,
+        destination: sighting.destination,
     }
 }

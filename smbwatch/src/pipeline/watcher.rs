@@ -67,7 +67,7 @@ impl Watcher {
         }
         for target in self.plan.rename.drain(..) {
             let index = target.interface.index;
-            enricher.interface(index, &target.interface.name, target.watch);
+            enricher.interface(&target.interface, target.watch);
             if let Some(known) = self.watched.insert(index, target.clone()) {
                 log::info!("{} is {} now", known.interface.name, target.interface.name);
             }
@@ -84,7 +84,7 @@ impl Watcher {
         let Some(target) = self.plan.attach.pop() else { return Ok(()) };
         match probe.attach(&target, config) {
             Ok(how) => {
-                enricher.interface(target.interface.index, &target.interface.name, target.watch);
+                enricher.interface(&target.interface, target.watch);
                 announce(&target, how);
                 self.watched.insert(target.interface.index, target);
             }

@@ -121,6 +121,15 @@ impl Snapshot {
 }
 
 impl Interface {
+    /// Whether a process holds its other end, and sends frames by it.
+    pub fn is_tap(&self) -> bool {
+        match self.kind.as_deref() {
+            Some("tun") => self.layer() == Layer::Ethernet,
+            Some("macvtap" | "ipvtap") => true,
+            Some(_) | None => false,
+        }
+    }
+
     /// Where its packets begin.
     pub fn layer(&self) -> Layer {
         match self.link_type {

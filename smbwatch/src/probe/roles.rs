@@ -102,8 +102,8 @@ fn by_role(interface: &Interface, snapshot: &Snapshot) -> Verdict {
     match kind.as_str() {
         // Even while its other end is still here: that is about to become a container's.
         "veth" | "netkit" => Verdict::Watched(WORKLOAD),
-        "tun" if interface.layer() == Layer::Ethernet => Verdict::Watched(WORKLOAD),
         "macvtap" | "ipvtap" => Verdict::Watched(MACVTAP),
+        _ if interface.is_tap() => Verdict::Watched(WORKLOAD),
         "bridge" => not("bridge without a default route: its ports are watched"),
         "vrf" => not("VRF: its ports are watched"),
         "macvlan" | "ipvlan" => not(format!("{kind}: its packets leave by its parent, which is watched")),

@@ -10,6 +10,7 @@ use tokio::time::Instant;
 use super::container::Container;
 use super::socket::{Error, within};
 use super::{Cache, LIMIT, cri, docker, is_id};
+use crate::config::runtimes::Runtimes;
 
 /// How long a list of all containers, which nobody waits for, may take.
 const LIST_LIMIT: Duration = Duration::from_secs(10);
@@ -47,15 +48,15 @@ enum Events {
 }
 
 impl Endpoint {
-    /// Where runtimes listen by default.
-    pub fn usual() -> Vec<Self> {
-        vec![
-            Self::docker("/run/docker.sock"),
-            Self::podman("/run/podman/podman.sock"),
-            Self::cri("/run/containerd/containerd.sock", "containerd"),
-            Self::cri("/run/k3s/containerd/containerd.sock", "containerd"),
-            Self::cri("/run/crio/crio.sock", "cri-o"),
-        ]
+    /// Every socket of a configuration.
+    pub fn all(runtimes: &Runtimes) -> Vec<Self> {
+        let docker = runtimes.docker.iter().map(Self::docker);
+        let podman = runtimes.podman.iter().map(Self::podman);
+        let cri = runtimes.cri.iter().map(|path| {
+            let is_crio = path.file_name().is_some_and(|name| name == "crio.sock");
+            Self::cri(path, if is_crio { "cri-o" } else { "containerd" })
+        });
+        docker.chain(podman).chain(cri).collect()
     }
 
     /// Docker's API.

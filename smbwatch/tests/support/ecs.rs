@@ -49,7 +49,14 @@ fn walk(schema: &Schema, path: &str, value: &Value, complaints: &mut Vec<String>
     if path == "smbwatch" {
         return;
     }
+    let is_object = schema.fields.get(path).is_some_and(|field| field.r#type == "object");
     if let Value::Object(members) = value {
+        if is_object {
+            // Its members are free, but for a dot, which would make another object.
+            let dotted = members.keys().filter(|name| name.contains('.'));
+            complaints.extend(dotted.map(|name| format!("{path} has the member {name}")));
+            return;
+        }
         for (name, member) in members {
             let path = if path.is_empty() { name.clone() } else { format!("{path}.{name}") };
             walk(schema, &path, member, complaints);
