@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
 
-use super::lab::{output, tool};
+use super::lab::{End, Lab, output, tool};
 use super::skip::skip;
 
 /// The image that is in every cell's /run/lab.tar: busybox alone.
@@ -43,6 +43,16 @@ impl Cell {
     /// Makes a cell for `programs`; none where one of them is not installed, or where it cannot be, and
     /// `test` is noted as skipped.
     pub fn make(test: &str, programs: &[&str]) -> Option<Self> {
+        Self::make_with(test, programs, "unshare --net")
+    }
+
+    /// The same on the private host of a lab, instead of a network of its own.
+    pub fn make_on(lab: &Lab, test: &str, programs: &[&str]) -> Option<Self> {
+        let host = lab.name(End::Host);
+        Self::make_with(test, programs, &format!("nsenter --net=/run/netns/{host} unshare"))
+    }
+
+    fn make_with(test: &str, programs: &[&str], unshare: &str) -> Option<Self> {
         static MADE: AtomicU32 = AtomicU32::new(0);
         let present = |name: &&&str| tool(name).arg("--version").output().is_err();
         if !nix::unistd::geteuid().is_root() {
@@ -61,12 +71,12 @@ impl Cell {
         let (folder, cgroup) = (std::env::temp_dir().join(&name), hierarchy.join(&name));
         fs::create_dir(&folder).expect("create the cell's folder");
         fs::create_dir(&cgroup).expect("create the cell's cgroup");
-        let mut unshare = tool("sh");
-        let spaces = "--cgroup --mount --net --pid --fork --kill-child --mount-proc";
+        let spaces = "--cgroup --mount --pid --fork --kill-child --mount-proc";
         let line =
-            format!("echo $$ > {}/cgroup.procs && exec unshare {spaces} sh -c \"$1\"", cgroup.display());
-        unshare.args(["-c", &line, "sh", MAKE]).stdout(Stdio::piped()).stderr(Stdio::piped());
-        let mut holder = unshare.spawn().expect("start a shell");
+            format!("echo $$ > {}/cgroup.procs && exec {unshare} {spaces} sh -c \"$1\"", cgroup.display());
+        let mut shell = tool("sh");
+        shell.args(["-c", &line, "sh", MAKE]).stdout(Stdio::piped()).stderr(Stdio::piped());
+        let mut holder = shell.spawn().expect("start a shell");
         let mut said = String::new();
         BufReader::new(holder.stdout.take().expect("a pipe")).read_line(&mut said).expect("read");
         let cell = Self { holder, folder, cgroup };

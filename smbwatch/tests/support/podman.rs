@@ -6,6 +6,7 @@ use std::time::Instant;
 
 use super::agent::PATIENCE;
 use super::cell::{Cell, IMAGE};
+use super::lab::Lab;
 
 const CONFIGURE: &str = "cat > /run/containers.conf <<'.'
 [engine]
@@ -33,10 +34,19 @@ pub struct Podman {
 impl Podman {
     /// Sets Podman up; none where it is not installed, and `test` is noted as skipped.
     pub fn make(test: &str) -> Option<Self> {
-        let podman = Self { cell: Cell::make(test, &["podman", "runc", "conmon"])?, service: None };
+        Some(Self::set_up(Cell::make(test, &["podman", "runc", "conmon"])?))
+    }
+
+    /// The same on the private host of a lab, where containers can have networks.
+    pub fn make_on(lab: &Lab, test: &str) -> Option<Self> {
+        Some(Self::set_up(Cell::make_on(lab, test, &["podman", "runc", "conmon", "iptables"])?))
+    }
+
+    fn set_up(cell: Cell) -> Self {
+        let podman = Self { cell, service: None };
         podman.cell.run(CONFIGURE);
         podman.run(&format!("import /run/lab.tar {IMAGE}"));
-        Some(podman)
+        podman
     }
 
     /// Runs a command of podman; returns what it wrote.
