@@ -5,6 +5,7 @@ pub mod interfaces;
 pub mod runtimes;
 
 use std::fmt;
+use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 
 use clap::ValueEnum;
@@ -93,6 +94,8 @@ pub struct Config {
     pub sources: Vec<IpNet>,
     /// The host's own public addresses match as sources too.
     pub own_addresses: bool,
+    /// The host's own addresses that are no sources, as found at start: behind NAT, workloads have them.
+    pub nat_addresses: Vec<IpAddr>,
     /// IPv4-mapped and NAT64 destinations are judged by the IPv4 address inside.
     pub embedded_ipv4: bool,
     /// Destinations that do not match, and their carve-outs; the longest prefix decides.
@@ -124,6 +127,7 @@ impl Default for Config {
             any_port: true,
             sources: ranges::private(),
             own_addresses: false,
+            nat_addresses: Vec::new(),
             embedded_ipv4: false,
             destinations: ranges::rule_105(),
             owners: true,

@@ -86,6 +86,12 @@ impl Correlator {
         Self { connections, attempts: LruCache::new(ATTEMPTS), hasher: RandomState::new(), incidents: 0 }
     }
 
+    /// Whether a sighting belongs to a connection that was seen elsewhere.
+    pub fn knows(&self, sighting: &FlowObservation) -> bool {
+        let known = self.connections.peek(&self.key(sighting));
+        known.is_some_and(|known| known.places().any(|place| place.source != sighting.source))
+    }
+
     /// The connection that a sighting at an interface of `role` belongs to.
     pub fn join(&mut self, sighting: &FlowObservation, role: Role) -> Key {
         let cookie = sighting.cookie.and_then(NonZeroU64::new);

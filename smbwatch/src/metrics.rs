@@ -15,6 +15,8 @@ pub struct Account {
     pub repeated: u64,
     /// Records of what had been told when another interface saw it.
     pub elsewhere: u64,
+    /// Records of connections from the host's own address, which is no source, and of no workload behind it.
+    pub own: u64,
     /// Records that were not told because there were too many in one second.
     pub flooded: u64,
     /// Records that were not understood.
@@ -35,7 +37,7 @@ pub struct Summary {
 impl Account {
     /// Records that made no alert although they were understood.
     pub const fn suppressed(&self) -> u64 {
-        self.repeated + self.elsewhere + self.flooded
+        self.repeated + self.elsewhere + self.own + self.flooded
     }
 }
 
@@ -58,7 +60,7 @@ impl Summary {
 
 impl fmt::Display for Summary {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Account { alerted, repeated, elsewhere, flooded, undecoded } = self.account;
+        let Account { alerted, repeated, elsewhere, own, flooded, undecoded } = self.account;
         let sign = if self.agrees() { "=" } else { "!=" };
         write!(
             formatter,
@@ -67,11 +69,11 @@ impl fmt::Display for Summary {
             self.account.suppressed(),
             self.lost()
         )?;
-        if elsewhere + flooded != 0 {
+        if elsewhere + own + flooded != 0 {
             write!(
                 formatter,
-                "\n  suppressed: {repeated} repeats, {elsewhere} seen at another interface, {flooded} over \
-                 limits.alerts_per_second"
+                "\n  suppressed: {repeated} repeats, {elsewhere} seen at another interface, {own} of the \
+                 host's own address, {flooded} over limits.alerts_per_second"
             )?;
         }
         if self.lost() != 0 {

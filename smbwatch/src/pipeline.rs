@@ -51,10 +51,11 @@ async fn watch(mut config: Config, run_dir: &Path, format: Format) -> anyhow::Re
     let sinks: Vec<Running> =
         config.sinks.iter().map(|sink| sink::start(sink, format)).collect::<Result<_, _>>()?;
     let mut following = Following::start().await?;
+    let addresses = routes::addresses(&following.handle).await?;
     if config.own_addresses {
-        let addresses = routes::addresses(&following.handle).await?;
-        config.sources.extend(addresses.into_iter().filter(|address| is_public(*address)).map(IpNet::from));
+        config.sources.extend(addresses.iter().copied().filter(|own| is_public(*own)).map(IpNet::from));
     }
+    config.nat_addresses = nat_addresses(&config, addresses);
 
     let mut probe = Probe::load(&config, run_dir)?;
     if config.owners {
@@ -118,6 +119,13 @@ fn wanted(config: &Config) -> Box<Wanted> {
 /// Whether an address of this host can be reached from the Internet, as far as the address tells.
 fn is_public(address: IpAddr) -> bool {
     longest(&strict(), address).is_none_or(|range| range.kind == Kind::Public)
+}
+
+/// Addresses behind which NAT can hide workloads, where they are no sources. IPv6 is left out: it is hardly
+/// ever translated, and where no IPv6 source matches, the programs need not read it.
+fn nat_addresses(config: &Config, own: Vec<IpAddr>) -> Vec<IpAddr> {
+    let is_source = |address: &IpAddr| config.sources.iter().any(|prefix| prefix.contains(address));
+    own.into_iter().filter(|own| own.is_ipv4() && !own.is_loopback() && !is_source(own)).collect()
 }
 
 /// Takes all records that wait in the ring.

@@ -5,10 +5,11 @@ mod support;
 use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::{Value, json};
+use socket2::{Domain, Protocol, Socket, Type};
 use support::agent::{Agent, number, text};
 use support::container::Container;
 use support::lab::{End, HOST, Lab, SERVER};
-use support::peer::listen;
+use support::peer::{listen, to};
 
 const CONNECTIONS: usize = 1000;
 
@@ -81,6 +82,17 @@ fn a_container_behind_a_public_address_is_told() {
     let _client = container.attempt(SERVER, 445);
     let alert = agent.wait_for_action(SERVER, 445, "connection-established");
     assert_eq!(text(&alert, "source.ip"), container.address);
+    assert_eq!(text(&alert, "source.nat.ip"), public);
+    // What the host itself sends from there has no private source.
+    let _own = lab.inside(End::Host, || {
+        let socket = Socket::new(Domain::IPV4, Type::STREAM, Some(Protocol::TCP)).expect("make a socket");
+        socket.bind(&to(public, 0).into()).expect("bind");
+        socket.connect(&to(SERVER, 445).into()).expect("connect");
+        socket
+    });
+    let ended = agent.stop();
+    assert_eq!(ended.account().alerted, 2, "{:?}", ended.said);
+    assert!(ended.said.iter().any(|line| line.contains("2 of the host's own address")), "{:?}", ended.said);
 }
 
 #[test]

@@ -124,6 +124,10 @@ impl Stages {
 
     fn flow(&mut self, sighting: Box<FlowObservation>, now: Instant) {
         self.untold.lost += u64::from(sighting.lost);
+        if self.config.nat_addresses.contains(&sighting.source.ip()) && !self.correlator.knows(&sighting) {
+            self.account.own += 1;
+            return;
+        }
         let judgement = judge(&sighting, self.config.severity);
         let watch = self.enricher.watch(sighting.interface);
         let key = self.correlator.join(&sighting, watch.role);

@@ -67,7 +67,8 @@ fn first_word(address: std::net::Ipv6Addr) -> u32 {
 
 /// Fills the tries.
 pub(super) fn fill(bpf: &mut Ebpf, config: &Config) -> anyhow::Result<()> {
-    let sources: Vec<_> = config.sources.iter().map(|prefix| (*prefix, 1)).collect();
+    let nat = config.nat_addresses.iter().map(|address| IpNet::from(*address));
+    let sources: Vec<_> = config.sources.iter().copied().chain(nat).map(|prefix| (prefix, 1)).collect();
     let destinations: Vec<_> = config
         .destinations
         .iter()
