@@ -33,8 +33,13 @@ const NAMESPACES: [Program; 2] = [("ip", "iproute2"), ("nsenter", "util-linux")]
 const NAT: [Program; 1] = [("nft", "nftables")];
 const SAMBA: [Program; 3] =
     [("smbd", "samba"), ("smbpasswd", "samba-common-bin"), ("smbclient", "smbclient")];
-const PODMAN: [Program; 4] =
-    [("podman", "podman"), ("conmon", "conmon"), ("runc", "runc"), ("busybox", "busybox-static")];
+const PODMAN: [Program; 5] = [
+    ("podman", "podman"),
+    ("conmon", "conmon"),
+    ("runc", "runc"),
+    ("iptables", "iptables"),
+    ("busybox", "busybox-static"),
+];
 const CONTAINERD: [Program; 2] = [("containerd", "containerd"), ("ctr", "containerd")];
 const BENCH: [Program; 1] = [("iperf3", "iperf3")];
 const VM: [Program; 6] = [

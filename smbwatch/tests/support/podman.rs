@@ -17,6 +17,8 @@ tmp_dir = \"/run/podman\"
 [containers]
 pids_limit = 0
 default_ulimits = [\"nofile=1024:1024\", \"nproc=1024:1024\"]
+[network]
+network_config_dir = \"/run/networks\"
 .
 cat > /run/storage.conf <<'.'
 [storage]
