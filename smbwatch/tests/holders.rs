@@ -5,10 +5,9 @@ mod support;
 use std::fs;
 use std::io;
 use std::net::{SocketAddr, TcpStream};
-use std::os::fd::{AsFd, AsRawFd as _, OwnedFd};
-use std::os::unix::process::CommandExt as _;
+use std::os::fd::{AsFd, AsRawFd as _};
 use std::path::Path;
-use std::process::{Child, Command, Stdio};
+use std::process::Stdio;
 use std::time::{Duration, Instant};
 
 use smbwatch::enrich::holders::Holder;
@@ -16,6 +15,7 @@ use smbwatch::enrich::sockets::{self, Found, Kind, Missed};
 use smbwatch::enrich::taps;
 use socket2::{Domain, Protocol, Socket, Type};
 use support::agent::PATIENCE;
+use support::heir::Heir;
 use support::lab::{End, HOST, Lab, SERVER, SERVER6, tool};
 use support::peer::{connect, listen, to};
 use support::tap;
@@ -72,17 +72,17 @@ fn every_process_that_holds_a_socket_is_told_while_it_lives() {
     let heir = Heir::start(&name, client.try_clone().expect("a second descriptor").into());
 
     let found = find(&client).expect("a socket");
-    let mut expected = [std::process::id(), heir.0.id()];
+    let mut expected = [std::process::id(), heir.pid()];
     expected.sort_unstable();
     assert_eq!(pids(&found.holders), expected);
-    let holder = found.holders.iter().find(|holder| holder.pid == heir.0.id()).expect("the child");
+    let holder = found.holders.iter().find(|holder| holder.pid == heir.pid()).expect("the child");
     assert_eq!(holder.name, "a\u{fffd}) S 1 (b");
-    assert_eq!(holder.start_ticks, started(heir.0.id()));
+    assert_eq!(holder.start_ticks, started(heir.pid()));
 
     let (cookie, (local, remote)) = (cookie(&client), ends(&client));
     drop(client);
     let found = sockets::find(cookie, local, remote).expect("a socket");
-    assert_eq!(pids(&found.holders), [heir.0.id()]);
+    assert_eq!(pids(&found.holders), [heir.pid()]);
 
     // The peer does not close, so the connection outlives its last holder.
     drop(heir);
@@ -108,14 +108,13 @@ fn a_socket_is_found_though_the_first_thread_of_its_process_has_ended() {
     let script = "import ctypes, threading, time\n\
                   threading.Thread(target=time.sleep, args=(600,)).start()\n\
                   ctypes.CDLL(None).pthread_exit(None)";
-    let mut python = tool("python3");
-    python.args(["-c", script]).stdin(OwnedFd::from(client.try_clone().expect("a second descriptor")));
-    let heir = Heir(python.stderr(Stdio::null()).spawn().expect("start python3"));
-    let status = format!("/proc/{}/status", heir.0.id());
+    let file = client.try_clone().expect("a second descriptor").into();
+    let heir = Heir::spawn(tool("python3").args(["-c", script]).stderr(Stdio::null()), file);
+    let status = format!("/proc/{}/status", heir.pid());
     wait_until("the first thread ends", || {
         fs::read_to_string(&status).is_ok_and(|text| text.contains("State:\tZ"))
     });
-    assert!(pids(&find(&client).expect("a socket").holders).contains(&heir.0.id()));
+    assert!(pids(&find(&client).expect("a socket").holders).contains(&heir.pid()));
 }
 
 #[test]
@@ -182,8 +181,8 @@ fn a_raw_socket_is_found_or_those_who_may_have_it_are() {
     let found = find();
     assert_eq!((found.kind, found.certain, found.inode), (Kind::Raw, false, None));
     let holders = pids(&found.holders);
-    assert_eq!((holders.len(), holders.contains(&second.0.id())), (2, true));
-    assert!(!holders.contains(&elsewhere.0.id()));
+    assert_eq!((holders.len(), holders.contains(&second.pid())), (2, true));
+    assert!(!holders.contains(&elsewhere.pid()));
     lab.run(End::Host, &format!("ip address delete {own}/32 dev lo"));
     let spoofed = sockets::find(cookie(&socket), flow.0, flow.1);
     assert!(matches!(spoofed, Err(Missed::Nowhere)), "{spoofed:?}");
@@ -209,7 +208,7 @@ fn a_tap_is_told_with_who_holds_it() {
     }
     let tap = lab.inside(End::Host, || tap::tun("tap7", libc::IFF_TAP)).expect("make a tap");
     let heir = lab.inside(End::Host, || Heir::start(Path::new("/bin/sleep"), tap.into()));
-    assert_eq!(lab.inside(End::Host, || pids(&taps::holders("tap7"))), [heir.0.id()]);
+    assert_eq!(lab.inside(End::Host, || pids(&taps::holders("tap7"))), [heir.pid()]);
     assert_eq!(lab.inside(End::Host, || taps::holders("tap")), []);
     // An interface of that name in another namespace is not the one that this process holds.
     lab.run(End::Net, "ip tuntap add tap7 mode tap");
@@ -229,28 +228,10 @@ fn a_macvtap_is_told_with_who_holds_it() {
     lab.inside(End::Host, || {
         let tap = tap::macvtap(lab.folder(), "mvt7");
         let heir = Heir::start(Path::new("/bin/sleep"), tap.into());
-        assert_eq!(pids(&taps::holders("mvt7")), [heir.0.id()]);
+        assert_eq!(pids(&taps::holders("mvt7")), [heir.pid()]);
         drop(heir);
         assert_eq!(taps::holders("mvt7"), []);
     });
-}
-
-/// A process that holds a file as its standard input; dropping it ends it.
-struct Heir(Child);
-
-impl Heir {
-    fn start(program: &Path, file: OwnedFd) -> Self {
-        let mut command = Command::new(program);
-        command.arg0("heir").arg("600").stdin(file).stdout(Stdio::null());
-        Self(command.spawn().expect("start a process"))
-    }
-}
-
-impl Drop for Heir {
-    fn drop(&mut self) {
-        let _ = self.0.kill();
-        let _ = self.0.wait();
-    }
 }
 
 fn find(client: &TcpStream) -> Result<Found, Missed> {

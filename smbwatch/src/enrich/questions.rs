@@ -87,6 +87,7 @@ pub fn answer(question: &Question, wanted: &Wanted, users: &mut Users) -> Option
         Question::Connections => {
             let survey = sockets::survey(|remote| wanted(remote.ip(), remote.port()), MAX_CONNECTIONS);
             let found = survey.map(|survey| survey.found).inspect_err(complain).unwrap_or_default();
+            log::debug!("{} connections are older than the agent", found.len());
             Answer::Sockets(found.into_iter().map(|found| (found.cookie, held(found, users))).collect())
         }
         Question::Socket { cookie, local, remote } => {

@@ -6,6 +6,7 @@ pub mod kernel;
 pub mod lab;
 pub mod container;
 pub mod peer;
+pub mod heir;
 pub mod packet_socket;
 pub mod tap;
 pub mod samba;
