@@ -36,7 +36,7 @@ use container::Place;
 use mounters::Mounters;
 use process::Process;
 use processes::Processes;
-use questions::{Answer, Holders, Question};
+use questions::{Answer, Holders, Question, Socket};
 use who::{Method, SocketUser, Who};
 
 /// Sockets whose processes are remembered.
@@ -198,7 +198,7 @@ impl Enricher {
         let Some(cookie) = clue.cookie else { return Who::default() };
         let Some(Behind::Holders(holders)) = self.sockets.get(&cookie) else {
             let (local, remote) = (clue.source, clue.destination);
-            questions.push(Question::Socket { cookie, local, remote });
+            questions.push(Question::Socket(Socket { cookie, local, remote }));
             return Who::default();
         };
         let who = among(holders);

@@ -10,13 +10,14 @@ use std::io;
 use std::net::IpAddr;
 use std::os::fd::AsRawFd;
 use std::path::Path;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use anyhow::Context as _;
 use ipnet::IpNet;
 use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
 use tokio::signal::unix::{SignalKind, signal};
+use tokio::time::MissedTickBehavior;
 
 use crate::config::Config;
 use crate::enrich::questions::Wanted;
@@ -33,6 +34,9 @@ use watcher::Watcher;
 
 /// Records that are handled before signals and timers get their turn.
 const BATCH: usize = 512;
+
+/// How often interfaces that were attached to in a hurry are looked at again.
+const MAKE_UP: Duration = Duration::from_secs(10);
 
 /// Watches this host until SIGINT or SIGTERM; tells the account.
 pub fn run(config: Config, run_dir: &Path, format: Format) -> anyhow::Result<Summary> {
@@ -74,6 +78,8 @@ async fn watch(mut config: Config, run_dir: &Path, format: Format) -> anyhow::Re
     }
 
     stages.begin();
+    let mut make_up = tokio::time::interval(MAKE_UP);
+    make_up.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
         tokio::select! {
             guard = ring.readable_mut() => {
@@ -95,6 +101,7 @@ async fn watch(mut config: Config, run_dir: &Path, format: Format) -> anyhow::Re
             () = tokio::task::yield_now(), if watcher.has_work() => {
                 watcher.attach_next(&stages.config, &mut probe, &mut stages.enricher)?;
             }
+            _ = make_up.tick(), if watcher.is_hurried() => watcher.make_up(),
             Some((question, answer)) = answers.recv() => stages.learn(&question, answer, Instant::now()),
             () = until(stages.next_release()) => stages.release(Instant::now()),
             _ = hangup.recv() => stages.reopen(),

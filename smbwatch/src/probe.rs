@@ -24,8 +24,8 @@ use smbwatch_ebpf::layout::{LAYOUT, Layout};
 use smbwatch_ebpf::settings::{self, counter};
 use smbwatch_ebpf::skip::Skip;
 
-use crate::config::Config;
-pub use attach::Attached;
+use crate::config::{BackEnd, Config};
+pub use attach::{Attached, is_free_of_tcx};
 pub use error::Error;
 use interfaces::Layer;
 pub use lock::Lock;
@@ -123,8 +123,8 @@ impl Probe {
     }
 
     /// Watches an interface. What was attached to it otherwise ends after the new has begun.
-    pub fn attach(&mut self, target: &Target, config: &Config) -> Result<Attached, Error> {
-        let (links, how) = attach::attach(&mut self.bpf, target, config.back_end, &self.run_dir)?;
+    pub fn attach(&mut self, target: &Target, back_end: BackEnd) -> Result<Attached, Error> {
+        let (links, how) = attach::attach(&mut self.bpf, target, back_end, &self.run_dir)?;
         self.links.insert(target.interface.index, links);
         Ok(how)
     }

@@ -10,7 +10,11 @@ use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
+use aya::programs::tc::TcAttachOptions;
+use aya::programs::{LinkOrder, SchedClassifier, TcAttachType};
 use nix::sched::{CloneFlags, setns};
+use smbwatch::config::Config;
+use smbwatch::probe::Probe;
 use smbwatch_ebpf::testing::build::{IPV4, Ipv4, Tcp, ethernet};
 use support::agent::{Agent, command, number, text};
 use support::lab::{End, Lab, SERVER, output};
@@ -20,7 +24,7 @@ use support::peer::attempt;
 /// What the agent says when nothing waits to be attached.
 const ALL: &str = "all interfaces that are to be watched are";
 const MANY: usize = 500;
-/// How soon many are to be watched by clsact.
+/// How soon many are to be watched.
 const SOON: Duration = Duration::from_secs(2);
 /// Containers whose first packets are timed, for each back end.
 const TIMED: u16 = 25;
@@ -35,18 +39,63 @@ const GROUP: u32 = 7;
 #[test]
 fn many_are_watched_soon_after_the_start() {
     let _turn = TURN.lock();
-    let Some(lab) = Lab::make("many_are_watched_soon_after_the_start") else { return };
-    add(&lab, MANY);
-    let start = Instant::now();
-    let mut agent = start_with(&lab, "clsact");
-    agent.wait_until_said("attached to eth0 (clsact)");
-    let first = Instant::now();
+    for back_end in ["auto", "clsact"] {
+        let Some(lab) = Lab::make("many_are_watched_soon_after_the_start") else { return };
+        add(&lab, MANY);
+        let start = Instant::now();
+        let mut agent = start_with(&lab, back_end);
+        agent.wait_until_said("attached to eth0 (");
+        let first = Instant::now();
+        agent.wait_until_said(ALL);
+        let all = first.elapsed();
+        eprintln!("{back_end}: {MANY} interfaces in {all:.0?}, {:.0?} after the start", start.elapsed());
+        assert_eq!(agent.said.iter().filter(|line| line.contains("attached to v")).count(), MANY);
+        assert!(all < SOON, "{all:?}");
+        assert!(agent.stop().status.success());
+    }
+}
+
+/// Behind a program of TCX, a filter on clsact may see nothing.
+#[test]
+fn tcx_is_used_where_others_use_it_however_many_there_are() {
+    let _turn = TURN.lock();
+    let Some(lab) = Lab::make("tcx_is_used_where_others_use_it_however_many_there_are") else { return };
+    let Some(mut others) = Others::load(&lab) else { return };
+    add(&lab, MANY / 10);
+    others.attach("v40");
+    let mut agent = start_with(&lab, "auto");
+    agent.wait_until_said("attached to v40 (tcx, workload)");
+    agent.wait_until_said("attached to v41 (clsact, workload)");
     agent.wait_until_said(ALL);
-    let all = first.elapsed();
-    eprintln!("clsact: {MANY} interfaces in {all:.0?}, {:.0?} after the start", start.elapsed());
-    assert_eq!(agent.said.iter().filter(|line| line.contains("attached to v")).count(), MANY);
-    assert!(all < SOON, "{all:?}");
+    others.attach("v41");
+    agent.wait_until_said("attached to v41 (tcx, workload)");
     assert!(agent.stop().status.success());
+}
+
+/// A program of someone else.
+struct Others<'a> {
+    lab: &'a Lab,
+    probe: Probe,
+}
+
+impl<'a> Others<'a> {
+    fn load(lab: &'a Lab) -> Option<Self> {
+        let query = || SchedClassifier::query_tcx("eth0", TcAttachType::Egress).is_ok();
+        if !lab.inside(End::Host, query) {
+            support::skip::skip("tcx_is_used_where_others_use_it_however_many_there_are", "no TCX");
+            return None;
+        }
+        let probe = Probe::load(&Config::default(), lab.folder()).expect("load the programs");
+        Some(Self { lab, probe })
+    }
+
+    fn attach(&mut self, interface: &str) {
+        let program = self.probe.classifier("smbwatch_reply").expect("a classifier");
+        let options = TcAttachOptions::TcxOrder(LinkOrder::default());
+        self.lab.inside(End::Host, || {
+            program.attach_with_options(interface, TcAttachType::Egress, options).expect("attach");
+        });
+    }
 }
 
 #[test]

@@ -1,5 +1,6 @@
 //! What takes too long to find out while records wait, as questions and their answers.
 
+use std::hash::{Hash, Hasher};
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
@@ -21,14 +22,7 @@ pub enum Question {
     /// Who holds the connections that are there already?
     Connections,
     /// Who holds this socket?
-    Socket {
-        /// Its cookie.
-        cookie: u64,
-        /// The flow's own address.
-        local: SocketAddr,
-        /// Its peer's.
-        remote: SocketAddr,
-    },
+    Socket(Socket),
     /// Who holds the other end of this tap interface?
     Tap {
         /// Its index.
@@ -40,6 +34,31 @@ pub enum Question {
     Mounts(SocketAddr),
     /// What is this container?
     Container(String),
+}
+
+/// A socket, which its cookie alone identifies: a raw one has many flows.
+#[derive(Clone, Copy, Debug)]
+pub struct Socket {
+    /// Its cookie.
+    pub cookie: u64,
+    /// The own address of one of its flows.
+    pub local: SocketAddr,
+    /// Its peer's.
+    pub remote: SocketAddr,
+}
+
+impl PartialEq for Socket {
+    fn eq(&self, other: &Self) -> bool {
+        self.cookie == other.cookie
+    }
+}
+
+impl Eq for Socket {}
+
+impl Hash for Socket {
+    fn hash<H: Hasher>(&self, hasher: &mut H) {
+        self.cookie.hash(hasher);
+    }
 }
 
 /// An answer.
@@ -90,7 +109,7 @@ pub fn answer(question: &Question, wanted: &Wanted, users: &mut Users) -> Option
             log::debug!("{} connections are older than the agent", found.len());
             Answer::Sockets(found.into_iter().map(|found| (found.cookie, held(found, users))).collect())
         }
-        Question::Socket { cookie, local, remote } => {
+        Question::Socket(Socket { cookie, local, remote }) => {
             let found = sockets::find(*cookie, *local, *remote).inspect_err(complain);
             let holders = found.map(|found| held(found, users)).unwrap_or_default();
             Answer::Sockets(vec![(*cookie, holders)])

@@ -1,15 +1,18 @@
 //! Attaches to interfaces as they come, one at a time, and lets go of those that went.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use anyhow::Context as _;
 
-use crate::config::Config;
+use crate::config::{BackEnd, Config};
 use crate::enrich::Enricher;
 use crate::probe::interfaces::Snapshot;
 use crate::probe::plan::{Plan, Target, plan, targets};
 use crate::probe::roles::Role;
-use crate::probe::{self, Attached, Probe};
+use crate::probe::{self, Attached, Probe, is_free_of_tcx};
+
+/// Interfaces that may wait for TCX, some 30 ms each.
+const CROWD: usize = 16;
 
 /// What is watched, and what is still to be done.
 #[derive(Default)]
@@ -19,6 +22,8 @@ pub(super) struct Watcher {
     plan: Plan,
     /// The first interfaces are all attached.
     started: bool,
+    /// Those of them that have clsact filters because there was no time for TCX.
+    hurried: HashSet<u32>,
 }
 
 impl Watcher {
@@ -40,7 +45,7 @@ impl Watcher {
         }
         probe.prepare(&targets)?;
         let plan = plan(targets, &HashMap::new());
-        Ok(Self { watched: HashMap::new(), started: plan.attach.is_empty(), plan })
+        Ok(Self { started: plan.attach.is_empty(), plan, ..Self::default() })
     }
 
     /// Something waits to be attached.
@@ -59,6 +64,7 @@ impl Watcher {
         self.plan = plan(targets(snapshot, &config.interfaces), &self.watched);
         for index in self.plan.detach.drain(..) {
             enricher.forget_interface(index);
+            self.hurried.remove(&index);
             if let Some(target) = self.watched.remove(&index)
                 && probe.detach(index)
             {
@@ -74,6 +80,31 @@ impl Watcher {
         }
     }
 
+    /// Some interfaces were attached to in a hurry.
+    pub(super) fn is_hurried(&self) -> bool {
+        !self.hurried.is_empty()
+    }
+
+    /// Attaches by TCX where others have begun to use it: their programs could hide packets from our filters.
+    pub(super) fn make_up(&mut self) {
+        for index in &self.hurried {
+            let Some(target) = self.watched.get(index) else { continue };
+            if !self.plan.attach.contains(target) && !is_free_of_tcx(&target.interface.name) {
+                self.plan.attach.push(target.clone());
+            }
+        }
+    }
+
+    /// TCX waits for the kernel at each hook of each interface; a crowd of workloads does not wait for that.
+    fn back_end(&self, target: &Target, config: &Config) -> BackEnd {
+        let hurry = self.plan.attach.len() > CROWD && target.watch.role == Role::Workload;
+        if config.back_end == BackEnd::Auto && hurry && is_free_of_tcx(&target.interface.name) {
+            BackEnd::Clsact
+        } else {
+            config.back_end
+        }
+    }
+
     /// Attaches to one interface. At the start a refusal is an error, later it is told.
     pub(super) fn attach_next(
         &mut self,
@@ -82,8 +113,14 @@ impl Watcher {
         enricher: &mut Enricher,
     ) -> anyhow::Result<()> {
         let Some(target) = self.plan.attach.pop() else { return Ok(()) };
-        match probe.attach(&target, config) {
+        let back_end = self.back_end(&target, config);
+        match probe.attach(&target, back_end) {
             Ok(how) => {
+                if back_end == config.back_end {
+                    self.hurried.remove(&target.interface.index);
+                } else {
+                    self.hurried.insert(target.interface.index);
+                }
                 enricher.interface(&target.interface, target.watch);
                 announce(&target, how);
                 self.watched.insert(target.interface.index, target);

@@ -125,6 +125,14 @@ fn attach_all(
     Ok([attach(first)?, attach(second)?])
 }
 
+/// Whether the kernel has TCX, and none of its programs is on an interface. Any of them may send packets on
+/// their way past the filters of clsact.
+pub fn is_free_of_tcx(interface: &str) -> bool {
+    [TcAttachType::Egress, TcAttachType::Ingress]
+        .into_iter()
+        .all(|way| SchedClassifier::query_tcx(interface, way).is_ok_and(|(_, programs)| programs.is_empty()))
+}
+
 /// Whether the kernel has TCX; a kernel without it refuses the question itself.
 fn has_tcx(interface: &str) -> bool {
     SchedClassifier::query_tcx(interface, TcAttachType::Egress).is_ok()
