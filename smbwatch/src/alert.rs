@@ -148,7 +148,7 @@ impl Alerter {
                 attribution: Attribution {
                     method: who.method,
                     ambiguous: who.is_ambiguous(),
-                    candidates: who.candidates.iter().map(|process| candidate(process)).collect(),
+                    candidates: who.candidates.iter().map(candidate).collect(),
                 },
                 cgroup: who.cgroup.as_deref().map(str::to_owned),
                 unit: who.place.unit.clone(),

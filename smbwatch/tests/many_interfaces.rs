@@ -2,7 +2,6 @@
 
 mod support;
 
-use std::fmt::Write as _;
 use std::fs;
 use std::net::Ipv4Addr;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -16,13 +15,12 @@ use nix::sched::{CloneFlags, setns};
 use smbwatch::config::Config;
 use smbwatch::probe::Probe;
 use smbwatch_ebpf::testing::build::{IPV4, Ipv4, Tcp, ethernet};
-use support::agent::{Agent, command, number, text};
-use support::lab::{End, Lab, SERVER, output};
+use support::agent::{Agent, number, text};
+use support::crowd::{ALL, GROUP, add, start_with};
+use support::lab::{End, Lab, SERVER};
 use support::packet_socket::packet_socket;
 use support::peer::attempt;
 
-/// What the agent says when nothing waits to be attached.
-const ALL: &str = "all interfaces that are to be watched are";
 const MANY: usize = 500;
 /// How soon many are to be watched.
 const SOON: Duration = Duration::from_secs(2);
@@ -33,8 +31,6 @@ const ROUNDS: usize = 20;
 const PAIRS: usize = 50;
 /// The kernel changes one interface at a time, for all namespaces: these tests would wait for each other.
 static TURN: Mutex<()> = Mutex::new(());
-/// The group of interfaces that come and go together.
-const GROUP: u32 = 7;
 
 #[test]
 fn many_are_watched_soon_after_the_start() {
@@ -271,23 +267,4 @@ fn footprint(agent: &Agent) -> (usize, usize, u64) {
     let status = fs::read_to_string(format!("{process}/status")).expect("read the status");
     let resident = status.lines().find_map(|line| line.strip_prefix("VmRSS:")?.trim().strip_suffix(" kB"));
     (names.len(), links, resident.and_then(|text| text.parse().ok()).expect("a size"))
-}
-
-/// Adds that many pairs, with one end of each in the lab's Internet.
-fn add(lab: &Lab, count: usize) {
-    let mut lines = String::new();
-    for number in 0..count {
-        let net = lab.name(End::Net);
-        let _ = writeln!(lines, "link add v{number} group {GROUP} type veth peer name p{number} netns {net}");
-    }
-    let batch = lab.folder().join("batch");
-    fs::write(&batch, lines).expect("write a batch");
-    output(lab.at(End::Host, "ip").arg("-batch").arg(batch));
-}
-
-fn start_with(lab: &Lab, back_end: &str) -> Agent {
-    let config = format!("[interfaces]\nback_end = \"{back_end}\"\n[limits]\nalerts_per_second = 1000000\n");
-    let mut command = command(lab, &config, &[]);
-    command.env("RUST_LOG", "smbwatch=debug");
-    Agent::spawn(command)
 }

@@ -8,6 +8,7 @@ mod support;
 mod figure;
 mod flood;
 mod footprint;
+mod interfaces;
 mod latency;
 mod program;
 mod throughput;
@@ -22,12 +23,13 @@ fn main() {
     let json = arguments.iter().any(|argument| argument == "--json");
     let only: Vec<&str> =
         arguments.iter().map(String::as_str).filter(|argument| !argument.starts_with("--")).collect();
-    let parts: [(&str, Part); 5] = [
+    let parts: [(&str, Part); 6] = [
         ("program", program::measure),
         ("throughput", throughput::measure),
         ("latency", latency::measure),
         ("flood", flood::measure),
         ("footprint", footprint::measure),
+        ("interfaces", interfaces::measure),
     ];
     if let Some(unknown) = only.iter().find(|only| parts.iter().all(|(name, _)| name != *only)) {
         let names = parts.map(|(name, _)| name).join(", ");

@@ -16,24 +16,35 @@ const CPUS: &str = "0,1";
 pub fn measure() -> Option<Vec<Figure>> {
     let lab = crate::lab("throughput")?;
     Some(vec![
-        Figure::new("bulk TCP to 5201, with / without", ratio(&lab, 5201), "", Reach::AtLeast(0.99)),
-        Figure::new("bulk TCP to 445, with / without", ratio(&lab, 445), "", Reach::AtLeast(0.98)),
+        Figure::new(
+            "bulk TCP to 5201, with / without",
+            ratio(&lab, 5201, PAIRS, Agent::start),
+            "",
+            Reach::AtLeast(0.99),
+        ),
+        Figure::new(
+            "bulk TCP to 445, with / without",
+            ratio(&lab, 445, PAIRS, Agent::start),
+            "",
+            Reach::AtLeast(0.98),
+        ),
     ])
 }
 
-fn ratio(lab: &Lab, port: u16) -> f64 {
+/// The rate with an agent that runs, to that without one.
+pub fn ratio(lab: &Lab, port: u16, pairs: usize, start: impl Fn(&Lab) -> Agent) -> f64 {
     let pair = |number: usize| {
         // The order changes from pair to pair, so that a drift of the machine favours neither side.
         let (mut with, mut without) = (0.0, 0.0);
         for watched in [number.is_multiple_of(2), !number.is_multiple_of(2)] {
-            let agent = watched.then(|| Agent::start(lab));
+            let agent = watched.then(|| start(lab));
             let rate = transfer(lab, port);
             *(if watched { &mut with } else { &mut without }) = rate;
             drop(agent);
         }
         with / without
     };
-    median((0..PAIRS).map(pair).collect())
+    median((0..pairs).map(pair).collect())
 }
 
 /// Bits a second.

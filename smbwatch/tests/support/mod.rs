@@ -12,6 +12,7 @@ pub mod tap;
 pub mod samba;
 pub mod agent;
 pub mod ecs;
+pub mod crowd;
 pub mod cell;
 pub mod podman;
 pub mod containerd;
