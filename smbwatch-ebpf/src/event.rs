@@ -9,6 +9,8 @@ pub const FLOW: u8 = 1;
 pub const CONNECT: u8 = 2;
 /// First byte of a [`ProcessEvent`].
 pub const PROCESS: u8 = 3;
+/// First byte of a [`PayloadEvent`].
+pub const PAYLOAD: u8 = 4;
 
 /// `marks` of a [`ProcessEvent`] whose executable has been deleted.
 pub const EXECUTABLE_DELETED: u8 = 1 << 0;
@@ -24,6 +26,13 @@ pub const ARGUMENTS: usize = 512;
 pub const PATH: usize = 512;
 /// Bytes of one part of a path, with the zero behind it.
 pub const PATH_PART: usize = 256;
+
+/// Bytes of payload that one record holds, and so the most that are handed over of each direction of a flow.
+pub const MAX_PAYLOAD: usize = 1 << 14;
+/// `way` of payload that the client sent.
+pub const SENT: u8 = 0;
+/// `way` of payload that the server sent.
+pub const RECEIVED: u8 = 1;
 
 /// `family` of IPv4; the address is the first word of its field, and the others are 0.
 pub const IPV4: u8 = 4;
@@ -134,5 +143,43 @@ wire! {
         pub arguments: [u8; ARGUMENTS],
         /// The executable's path, last part first, each with a zero behind it.
         pub path: [u8; PATH + PATH_PART],
+    }
+}
+
+wire! {
+    /// Payload from the beginning of a flow; as many bytes of it as `length` says follow.
+    pub struct PayloadEvent: 72 {
+        /// [`PAYLOAD`].
+        pub kind: u8,
+        /// [`SENT`] or [`RECEIVED`].
+        pub way: u8,
+        /// [`IPV4`] or [`IPV6`].
+        pub family: u8,
+        /// Zero.
+        pub reserved: u8,
+        /// The flow's marks, see [`crate::flow`].
+        pub marks: Be16,
+        /// The client's port.
+        pub source_port: Be16,
+        /// The server's port.
+        pub destination_port: Be16,
+        /// Bytes that follow; at most [`MAX_PAYLOAD`].
+        pub length: Be16,
+        /// Index of the interface.
+        pub interface: Be32,
+        /// The flow's initial sequence number, or the first one seen.
+        pub initial_sequence: Be32,
+        /// Sequence number of the first byte.
+        pub sequence: Be32,
+        /// Acknowledgement number of the segment.
+        pub acknowledgement: Be32,
+        /// Zero.
+        pub padding: Be32,
+        /// Time of the packet, CLOCK_MONOTONIC in nanoseconds.
+        pub time: Be64,
+        /// The client's address.
+        pub source: [Be32; 4],
+        /// The server's address.
+        pub destination: [Be32; 4],
     }
 }

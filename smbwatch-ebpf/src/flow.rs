@@ -1,5 +1,6 @@
 //! The life of a flow, told from the packets of its client alone, and what it adds up to.
 
+use crate::parse::Way;
 use crate::parse::tcp::{ACK, FIN, RST, SYN};
 
 /// The handshake finished: the client acknowledged something.
@@ -20,6 +21,8 @@ pub const REFUSED: u16 = 1 << 6;
 pub const UNANSWERED: u16 = 1 << 7;
 /// The flow was recognised by its payload, on a port that is not watched.
 pub const CONTENT: u16 = 1 << 8;
+/// The client has sent as much as a transfer does.
+pub const TRANSFER: u16 = 1 << 9;
 
 /// In `progress`: the client has acknowledged something.
 const ACKNOWLEDGES: u16 = 1 << 0;
@@ -44,6 +47,8 @@ pub enum Cause {
     Smb = 5,
     /// The end, with totals.
     Ended = 6,
+    /// So many bytes were sent that it is a transfer.
+    Transfer = 7,
 }
 
 impl Cause {
@@ -56,6 +61,7 @@ impl Cause {
             4 => Some(Self::Established),
             5 => Some(Self::Smb),
             6 => Some(Self::Ended),
+            7 => Some(Self::Transfer),
             _ => None,
         }
     }
@@ -80,6 +86,8 @@ pub struct Seen {
     pub partial: bool,
     /// The payload begins an SMB message.
     pub smb: bool,
+    /// Payload bytes sent from which on the flow is a transfer; 0: it never is.
+    pub transfer: u64,
 }
 
 /// One connection as one hook sees it. The client's packets reach the hook one after another (the sender holds
@@ -111,10 +119,14 @@ pub struct Flow {
     /// Marks that the peer's packets set.
     heard: u16,
     progress: u16,
-    padding: u16,
+    /// Payload bytes of the client that were handed over.
+    handed: u16,
+    /// The same of the server.
+    handed_back: u16,
+    padding: [u16; 3],
 }
 
-const _: () = assert!(size_of::<Flow>() == 80);
+const _: () = assert!(size_of::<Flow>() == 88);
 
 impl Flow {
     /// [`ESTABLISHED`], [`SMB`] and the rest.
@@ -193,6 +205,20 @@ impl Flow {
         None
     }
 
+    /// How many of the next `length` payload bytes of one side are to be handed over, if `limit` of each side
+    /// are; they are taken to be.
+    #[inline(always)]
+    pub fn hand_over(&mut self, way: Way, length: u32, limit: u32) -> u32 {
+        let handed = match way {
+            Way::Out => &mut self.handed,
+            Way::Back => &mut self.handed_back,
+        };
+        let left = limit.saturating_sub(u32::from(*handed));
+        let length = if length < left { length } else { left };
+        *handed = handed.saturating_add(length as u16);
+        length
+    }
+
     #[inline(always)]
     fn acknowledges_syn(&self, seen: &Seen) -> bool {
         let unsure = self.marks & (PARTIAL | MIDSTREAM) != 0;
@@ -214,12 +240,17 @@ impl Flow {
         if seen.flags & (FIN | RST) != 0 {
             self.marks |= if seen.flags & RST != 0 { ENDED | RESET } else { ENDED };
         }
+        if seen.transfer != 0 && self.sent >= seen.transfer {
+            self.marks |= TRANSFER;
+        }
         let gained = self.marks & !was;
         // An end may be forged, so it silences nothing that comes after it.
         if gained & SMB != 0 {
             Some(Cause::Smb)
         } else if gained & ENDED != 0 {
             Some(Cause::Ended)
+        } else if gained & TRANSFER != 0 {
+            Some(Cause::Transfer)
         } else if gained & ESTABLISHED != 0 {
             Some(Cause::Established)
         } else {

@@ -6,7 +6,8 @@ use smbwatch_ebpf::parse::tcp::{self, Clause};
 use smbwatch_ebpf::parse::{Way, smb};
 use smbwatch_ebpf::skip::Skip;
 
-use crate::maps::note_content_flow;
+use crate::maps::{note_content_flow, transfer};
+use crate::payload::{hand_over, wanted};
 use crate::report::report;
 use crate::sighting::{Address, Sighting};
 use crate::skb::{Skb, now};
@@ -36,6 +37,8 @@ fn sent<A: Address>(skb: &Skb<'_>, sighting: &mut Sighting) -> Result<(), Skip> 
     if let Some(cause) = flow.send(&seen(skb, sighting, smb), || (skb.cookie(), now())) {
         report(skb, sighting, flow, cause);
     }
+    let length = wanted(flow, &sighting.segment, Way::Out);
+    hand_over(skb, sighting, flow, Way::Out, length);
     Ok(())
 }
 
@@ -54,6 +57,8 @@ fn open<A: Address>(skb: &Skb<'_>, sighting: &mut Sighting) -> Result<(), Skip> 
     let (flow, cause) = Flow::open(&seen, marks, skb.cookie(), now());
     sighting.opened = flow;
     report(skb, sighting, &sighting.opened, cause);
+    let length = wanted(&mut sighting.opened, &sighting.segment, Way::Out);
+    hand_over(skb, sighting, &sighting.opened, Way::Out, length);
     A::flows().insert(A::key(sighting), &sighting.opened, 0).map_err(|_| Skip::FlowTable)
 }
 
@@ -63,9 +68,13 @@ fn answered<A: Address>(skb: &Skb<'_>, sighting: &Sighting) -> Result<(), Skip> 
     if let Some(flow) = A::flows().get_ptr_mut(A::key(sighting)) {
         // SAFETY: a map value, valid until the program ends.
         let flow = unsafe { &mut *flow };
-        if let Some(cause) = flow.reply(&seen(skb, sighting, false), now()) {
+        if sighting.segment.flags & (tcp::SYN | tcp::FIN | tcp::RST) != 0
+            && let Some(cause) = flow.reply(&seen(skb, sighting, false), now())
+        {
             report(skb, sighting, flow, cause);
         }
+        let length = wanted(flow, &sighting.segment, Way::Back);
+        hand_over(skb, sighting, flow, Way::Back, length);
     }
     Ok(())
 }
@@ -99,5 +108,6 @@ fn seen(skb: &Skb<'_>, sighting: &Sighting, smb: bool) -> Seen {
         flags: segment.flags,
         partial: segment.partial,
         smb,
+        transfer: transfer(),
     }
 }

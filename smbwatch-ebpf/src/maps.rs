@@ -40,6 +40,8 @@ static SETTINGS: Settings = Settings {
     any_port: 0,
     any_source6: 0,
     embedded_ipv4: 0,
+    payload: 0,
+    transfer: 0,
 };
 
 #[unsafe(no_mangle)]
@@ -91,6 +93,18 @@ fn setting<T: Copy>(field: *const T) -> T {
     unsafe { core::ptr::read_volatile(field) }
 }
 
+/// Bytes of payload that are handed over of each direction.
+#[inline(always)]
+pub(crate) fn payload_limit() -> u32 {
+    setting(&raw const SETTINGS.payload)
+}
+
+/// Payload bytes sent from which on a flow is a transfer; 0: none is.
+#[inline(always)]
+pub(crate) fn transfer() -> u64 {
+    u64::from(setting(&raw const SETTINGS.transfer)) << 10
+}
+
 /// The rule as the maps hold it.
 pub(crate) struct Kernel;
 
@@ -111,6 +125,11 @@ impl Rule for Kernel {
     fn content_flows(&self) -> bool {
         // SAFETY: a word that other CPUs may write at the same time.
         self.any_port() && unsafe { core::ptr::read_volatile(&raw const CONTENT_FLOWS) } != 0
+    }
+
+    #[inline(always)]
+    fn takes_payload(&self) -> bool {
+        payload_limit() != 0
     }
 
     #[inline(always)]

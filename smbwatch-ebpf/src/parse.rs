@@ -27,7 +27,7 @@ pub enum Link {
 pub enum Way {
     /// Toward the peer: the destination port is SMB's.
     Out,
-    /// Back from the peer: the source port is SMB's, and the segment is a SYN, FIN or RST.
+    /// Back from the peer: the source port is SMB's.
     Back,
 }
 

@@ -24,6 +24,8 @@ pub trait Rule {
     fn any_port(&self) -> bool;
     /// Whether a flow has been recognised so: only then is it worth looking for its end.
     fn content_flows(&self) -> bool;
+    /// Whether payload is handed over, so that what the server sends is of interest.
+    fn takes_payload(&self) -> bool;
     /// Whether an IPv4 destination is in one of the few ranges that are told without a look-up.
     fn lan4(&self, address: u32) -> bool;
     /// Whether an IPv6 destination is in one of the few ranges that are told without a look-up.

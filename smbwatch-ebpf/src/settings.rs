@@ -49,6 +49,11 @@ pub struct Settings {
     pub any_source6: u32,
     /// Not 0: IPv4-mapped and NAT64 destinations are judged by the IPv4 address inside.
     pub embedded_ipv4: u32,
+    /// Bytes of payload that are handed over of each direction of a flow, at most
+    /// [`crate::event::MAX_PAYLOAD`]; 0 hands over none.
+    pub payload: u32,
+    /// Payload bytes sent, in KiB, from which on a flow is a transfer; 0: none is.
+    pub transfer: u32,
 }
 
 impl Settings {
@@ -58,7 +63,14 @@ impl Settings {
     /// The global as the program reads it, in the byte order of this machine.
     pub fn to_bytes(&self) -> impl Iterator<Item = u8> + '_ {
         let ranges = self.lan4.iter().chain(&self.lan6).flat_map(|range| [range.mask, range.network]);
-        let switches = [self.port_count, self.any_port, self.any_source6, self.embedded_ipv4];
+        let switches = [
+            self.port_count,
+            self.any_port,
+            self.any_source6,
+            self.embedded_ipv4,
+            self.payload,
+            self.transfer,
+        ];
         ranges
             .flat_map(u32::to_ne_bytes)
             .chain(self.ports.iter().flat_map(|port| port.to_ne_bytes()))
@@ -66,7 +78,7 @@ impl Settings {
     }
 }
 
-const _: () = assert!(Settings::SIZE == MAX_LAN * 16 + MAX_PORTS * 2 + 4 * 4);
+const _: () = assert!(Settings::SIZE == MAX_LAN * 16 + MAX_PORTS * 2 + 6 * 4);
 
 /// Counters of one CPU, by index into the one value of the map `COUNTERS`; the skip reasons follow, see [`crate::skip`].
 pub mod counter {
@@ -82,8 +94,10 @@ pub mod counter {
     pub const CONNECT_LOST: usize = 3;
     /// Flow records that found no place, and that no later record has told yet.
     pub const UNTOLD: usize = 4;
+    /// Payload records that found no place in the ring.
+    pub const PAYLOAD_LOST: usize = 5;
     /// The first skip reason.
-    pub const SKIPS: usize = 5;
+    pub const SKIPS: usize = 6;
     /// How many counters there are.
     pub const COUNT: usize = SKIPS + Skip::COUNTED.len();
 }

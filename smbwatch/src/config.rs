@@ -11,6 +11,7 @@ use std::path::{Path, PathBuf};
 use clap::ValueEnum;
 use ipnet::IpNet;
 use serde::Deserialize;
+use smbwatch_ebpf::event::MAX_PAYLOAD;
 use smbwatch_ebpf::settings::{MAX_PORTS, MAX_PREFIXES};
 
 use crate::ranges::{self, Kind, Range};
@@ -112,6 +113,10 @@ pub struct Config {
     pub flows: u32,
     /// Bytes of the ring buffer.
     pub ring_bytes: u32,
+    /// Bytes of payload of each direction of a flow that are read, at most [`MAX_PAYLOAD`]; 0 reads none.
+    pub payload_bytes: u32,
+    /// Payload sent, in KiB, from which on a flow is a transfer; 0: none is.
+    pub transfer_kib: u32,
     /// Alerts of each grade a second that are sent one by one; what exceeds them is counted.
     pub alerts_per_second: u32,
     /// Where alerts go.
@@ -136,6 +141,8 @@ impl Default for Config {
             runtimes: Runtimes::default(),
             flows: 1 << 16,
             ring_bytes: 1 << 21,
+            payload_bytes: 1 << 13,
+            transfer_kib: 1 << 10,
             alerts_per_second: 1000,
             sinks: vec![SinkConfig::Stdout],
         }
@@ -224,6 +231,8 @@ impl Config {
         set(&mut config.back_end, file.interfaces.back_end);
         set(&mut config.flows, file.limits.flows);
         set(&mut config.ring_bytes, file.limits.ring_bytes);
+        set(&mut config.payload_bytes, file.limits.payload_bytes);
+        set(&mut config.transfer_kib, file.limits.transfer_kib);
         set(&mut config.alerts_per_second, file.limits.alerts_per_second);
         config.interfaces = Interfaces::parse(&file.interfaces.include, &file.interfaces.exclude)?;
         config.runtimes = Runtimes::parse(file.runtimes)?;
@@ -281,6 +290,12 @@ impl Config {
                 self.ring_bytes,
                 RING_BYTES.start(),
                 RING_BYTES.end()
+            ));
+        }
+        if self.payload_bytes as usize > MAX_PAYLOAD {
+            return Err(format!(
+                "`limits.payload_bytes` is {}; give at most {MAX_PAYLOAD}, or 0 for none",
+                self.payload_bytes
             ));
         }
         if self.alerts_per_second == 0 {

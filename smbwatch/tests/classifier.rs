@@ -16,6 +16,7 @@ use smbwatch_ebpf::parse::Link;
 use smbwatch_ebpf::parse::tcp::{ACK, FIN, RST, SYN};
 use smbwatch_ebpf::rule::Destination;
 use smbwatch_ebpf::skip::Skip;
+use smbwatch_ebpf::testing::build::{IPV4, Ipv4, Tcp, ethernet};
 use smbwatch_ebpf::testing::fixtures::matching;
 use smbwatch_ebpf::testing::generate::Generator;
 use smbwatch_ebpf::testing::lists::{Lists, Prefix};
@@ -150,6 +151,23 @@ fn check(ran: &Ran, expected: Result<Match, Skip>, length: usize) {
     }
 }
 
+/// What is said is handed over with the record that it made.
+fn check_payload(ran: &Ran, said: Option<Vec<u8>>) {
+    let handed: Vec<&[u8]> = ran.payloads.iter().map(|payload| payload.bytes.as_slice()).collect();
+    let said = said.filter(|said| !said.is_empty());
+    assert_eq!(handed, said.iter().map(Vec::as_slice).collect::<Vec<_>>(), "payload");
+    for (payload, record) in ran.payloads.iter().zip(&ran.records) {
+        let event = &payload.event;
+        assert_eq!((event.kind, event.way, event.family), (event::PAYLOAD, event::SENT, record.family));
+        assert_eq!(usize::from(event.length.get()), payload.bytes.len());
+        assert_eq!(event.marks, record.marks);
+        assert_eq!((event.source, event.destination), (record.source, record.destination));
+        let ports = (record.source_port, record.destination_port);
+        assert_eq!((event.source_port, event.destination_port), ports);
+        assert_eq!(event.initial_sequence, record.initial_sequence);
+    }
+}
+
 /// Says which packet it was when a check panics.
 struct Told<'a>(&'a str, Link, &'a [u8]);
 
@@ -172,7 +190,9 @@ fn agree(test: &str, config: &Config, packets: impl Iterator<Item = (Link, Vec<u
             continue;
         }
         let expected = oracle::judge(link, &packet, &rule);
-        check(&kernel.egress(link, &packet), expected, packet.len());
+        let ran = kernel.egress(link, &packet);
+        check(&ran, expected, packet.len());
+        check_payload(&ran, expected.is_ok().then(|| oracle::said(link, &packet, &rule)).flatten());
         if expected.is_ok() {
             opened.extend(oracle::tuple(link, &packet, &rule));
             matches += 1;
@@ -249,6 +269,39 @@ fn the_verifier_is_far_from_its_limit() {
             assert!(count < 250_000, "{profile}: {name}: {count} instructions");
         }
     }
+}
+
+#[test]
+fn both_sides_are_handed_over_up_to_the_limit() {
+    let limit = 3000;
+    let config = Config { payload_bytes: limit, ..Config::default() };
+    let Some(mut kernel) = Kernel::load("both_sides_are_handed_over_up_to_the_limit", &config) else {
+        return;
+    };
+    let client = Ipv4::new([10, 1, 2, 3].into(), [8, 8, 8, 8].into());
+    let server = Ipv4::new(client.destination, client.source);
+    let text: Vec<u8> = (0..=u8::MAX).cycle().take(5000).collect();
+    let mut handed = [Vec::new(), Vec::new()];
+    let mut sequence = 7;
+    for piece in text.chunks(1400) {
+        let sent = Tcp { sequence, ..Tcp::data(40000, 445, piece) };
+        let answer = Tcp { sequence, ..Tcp::data(445, 40000, piece) };
+        let frame = |ip: &Ipv4, tcp: &Tcp| ethernet(&[], IPV4, &ip.wrap(&tcp.bytes()));
+        let ran = kernel.egress(Link::Ethernet, &frame(&client, &sent));
+        let back = kernel.reply(Link::Ethernet, &frame(&server, &answer));
+        for (way, ran) in [(event::SENT, ran), (event::RECEIVED, back)] {
+            for payload in ran.payloads {
+                assert_eq!((payload.event.way, payload.event.sequence.get()), (way, sequence));
+                handed[usize::from(way)].extend(payload.bytes);
+            }
+        }
+        sequence += 1400;
+    }
+    assert_eq!(handed, [&text[..limit as usize]; 2].map(<[u8]>::to_vec));
+    // What nobody asked for is not answered for either.
+    let unasked = Tcp::data(445, 40001, &text[..100]);
+    let ran = kernel.reply(Link::Ethernet, &ethernet(&[], IPV4, &server.wrap(&unasked.bytes())));
+    assert_eq!((ran.records.len(), ran.payloads.len()), (0, 0));
 }
 
 #[test]

@@ -287,7 +287,7 @@ fn records_that_found_no_place_are_told_by_the_next() {
         source_port += 1;
         kernel.run_blind("smbwatch_egress", &Shape::Frame.out(&Tcp::syn(source_port, 445)));
     }
-    let records = kernel.records();
+    let (records, _) = kernel.records();
     assert!(records.iter().all(|record| record.lost.get() == 0));
     let counters = kernel.counters();
     assert_eq!((counters.flow_sent, counters.flow_lost), (records.len() as u64, 5));

@@ -87,6 +87,9 @@ fn other_segment<P: PacketBytes, R: Rule>(
             let payload = frame.advance(header + tcp::header_length(offset_and_flags));
             !payload.deep_u64().is_some_and(smb::begins_message)
         }
-        Way::Back => flags & (SYN | FIN | RST) == 0,
+        Way::Back => {
+            let is_watched = frame.u16(header).is_none_or(|port| rule.watches(port));
+            flags & (SYN | FIN | RST) == 0 && !(rule.takes_payload() && is_watched)
+        }
     }
 }

@@ -68,11 +68,13 @@ pub fn port_clause<P: PacketBytes, R: Rule>(header: P, way: Way, rule: &R) -> Re
         Way::Back => {
             let port = header.u16(0).ok_or(Skip::Truncated)?;
             let flags = offset_and_flags(header)?.to_be_bytes()[1];
-            if flags & (SYN | FIN | RST) != 0 && (rule.watches(port) || rule.content_flows()) {
-                Ok(Clause::KnownFlow)
+            let turns = flags & (SYN | FIN | RST) != 0;
+            let takes = if rule.watches(port) {
+                turns || rule.takes_payload()
             } else {
-                Err(Skip::OtherPort)
-            }
+                turns && rule.content_flows()
+            };
+            if takes { Ok(Clause::KnownFlow) } else { Err(Skip::OtherPort) }
         }
     }
 }

@@ -57,6 +57,8 @@ pub struct Lists {
     pub sources: Vec<Prefix>,
     /// What ranges of destinations are; the longest decides, and what is in none is the Internet.
     pub destinations: Vec<(Prefix, Option<Destination>)>,
+    /// What servers send is of interest.
+    pub takes_payload: bool,
     /// IPv4-mapped and NAT64 destinations are judged by the IPv4 address inside.
     pub embedded_ipv4: bool,
     /// The sources that are told apart as destinations without a look-up.
@@ -75,6 +77,7 @@ impl Lists {
             ports: vec![139, 445],
             any_port: true,
             content_flows: false,
+            takes_payload: false,
             sources,
             destinations,
             embedded_ipv4,
@@ -133,6 +136,10 @@ impl Rule for Lists {
 
     fn content_flows(&self) -> bool {
         self.any_port && self.content_flows
+    }
+
+    fn takes_payload(&self) -> bool {
+        self.takes_payload
     }
 
     fn lan4(&self, address: u32) -> bool {

@@ -98,6 +98,12 @@ pub fn tuple(link: Link, packet: &[u8], rule: &Lists) -> Option<Tuple> {
     Some(Tuple { source, destination, source_port, destination_port })
 }
 
+/// The payload of `packet`, if it has ports at all.
+pub fn said(link: Link, packet: &[u8], rule: &Lists) -> Option<Vec<u8>> {
+    let (_, ip) = ip(link, packet, rule).ok()?;
+    Some(payload(&ip.tcp, ip.announced).to_vec())
+}
+
 impl Match {
     /// What the parser found, for comparison.
     pub fn of(opening: &Opening) -> Self {

@@ -1,8 +1,10 @@
 //! What each packet of a connection changes, and which changes are told.
 
 use smbwatch_ebpf::flow::{
-    CONTENT, Cause, ENDED, ESTABLISHED, Flow, MIDSTREAM, PARTIAL, REFUSED, RESET, SMB, Seen, UNANSWERED,
+    CONTENT, Cause, ENDED, ESTABLISHED, Flow, MIDSTREAM, PARTIAL, REFUSED, RESET, SMB, Seen, TRANSFER,
+    UNANSWERED,
 };
+use smbwatch_ebpf::parse::Way;
 use smbwatch_ebpf::parse::tcp::{ACK, FIN, RST, SYN};
 
 /// The client's initial sequence number: it wraps within the first hundred bytes.
@@ -394,6 +396,28 @@ fn data_in_a_syn_is_counted_at_once() {
 }
 
 #[test]
+fn a_transfer_is_told_once_by_what_was_sent() {
+    let bulk = |sent, transfer| Seen { transfer, ..segment(ACK, sent, 1, 100) };
+    let (mut flow, _) = Flow::open(&bulk(1, 250), 0, 7, 1);
+    let mut told = |seen: Seen| flow.send(&seen, || (7, 2));
+    let causes = [bulk(101, 250), bulk(101, 250), bulk(201, 250), bulk(301, 250)].map(&mut told);
+    assert_eq!(causes, [None, None, Some(Cause::Transfer), None]);
+    assert!(flow.marks() & TRANSFER != 0);
+    let (mut flow, _) = Flow::open(&bulk(1, 0), 0, 7, 1);
+    assert_eq!(flow.send(&bulk(101, 0), || (7, 2)), None, "no size is a transfer's");
+}
+
+#[test]
+fn the_first_bytes_of_each_side_are_handed_over() {
+    let (mut flow, _) = Flow::open(&segment(SYN, 0, 0, 0), 0, 0, 1);
+    for (way, length, handed) in
+        [(Way::Out, 60, 60), (Way::Back, 1000, 100), (Way::Out, 60, 40), (Way::Out, 60, 0), (Way::Back, 1, 0)]
+    {
+        assert_eq!(flow.hand_over(way, length, 100), handed, "{way:?} {length}");
+    }
+}
+
+#[test]
 fn the_answer_is_timed_once() {
     let (mut flow, _) = Flow::open(&segment(SYN, 0, 0, 0), 0, 0, 100);
     let Answer(syn_ack) = answer(SYN | ACK, 0, 0) else { unreachable!() };
@@ -405,7 +429,7 @@ fn the_answer_is_timed_once() {
 fn every_cause_is_read_back() {
     for byte in 0..=u8::MAX {
         let cause = Cause::from_wire(byte);
-        assert_eq!(cause.is_some(), (1..=6).contains(&byte), "{byte}");
+        assert_eq!(cause.is_some(), (1..=7).contains(&byte), "{byte}");
         assert!(cause.is_none_or(|cause| cause as u8 == byte), "{byte}");
     }
 }

@@ -37,6 +37,7 @@ fn check(name: &str, peer: Ipv4Addr, segment: &Tcp, rule: &Lists, expected: Resu
 fn answers() {
     let rule = profiles::rule_105();
     let content = Lists { content_flows: true, ..rule.clone() };
+    let takes = Lists { takes_payload: true, ..content.clone() };
     let silent = Lists { any_port: false, ..content.clone() };
     let lan = Ipv4Addr::new(192, 168, 0, 1);
     let from = |port, flags| Tcp { flags, ..Tcp::syn(port, 50000) };
@@ -46,7 +47,9 @@ fn answers() {
         ("RST", PEER, from(139, 0x14), &rule, Ok(0x14)),
         ("FIN", PEER, from(445, 0x11), &rule, Ok(0x11)),
         ("ACK", PEER, from(445, 0x10), &rule, Err(Skip::OtherPort)),
-        ("data", PEER, message, &rule, Err(Skip::OtherPort)),
+        ("data", PEER, message.clone(), &rule, Err(Skip::OtherPort)),
+        ("data that is handed over", PEER, message, &takes, Ok(0x18)),
+        ("data of another port", PEER, from(443, 0x18), &takes, Err(Skip::OtherPort)),
         ("another port", PEER, from(443, 0x12), &rule, Err(Skip::OtherPort)),
         ("to port 445", PEER, Tcp { flags: 0x12, ..Tcp::syn(50000, 445) }, &rule, Err(Skip::OtherPort)),
         ("any port, once SMB was seen on one", PEER, from(8445, 0x12), &content, Ok(0x12)),

@@ -63,6 +63,8 @@ pub struct Runtimes {
 pub struct Limits {
     pub flows: Option<u32>,
     pub ring_bytes: Option<u32>,
+    pub payload_bytes: Option<u32>,
+    pub transfer_kib: Option<u32>,
     pub alerts_per_second: Option<u32>,
 }
 

@@ -35,6 +35,8 @@ pub(super) fn settings(config: &Config) -> Settings {
             || config.sources.iter().any(|prefix| matches!(prefix, IpNet::V6(_))))
         .into(),
         embedded_ipv4: config.embedded_ipv4.into(),
+        payload: config.payload_bytes,
+        transfer: config.transfer_kib,
     }
 }
 

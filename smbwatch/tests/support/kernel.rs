@@ -8,7 +8,7 @@ use aya::maps::{MapData, RingBuf};
 use aya::programs::{ProgramError, TestRun as _, TestRunOptions};
 use smbwatch::config::Config;
 use smbwatch::probe::{Counters, Error, Probe};
-use smbwatch_ebpf::event::FlowEvent;
+use smbwatch_ebpf::event::{self, FlowEvent, PayloadEvent};
 use smbwatch_ebpf::parse::Link;
 use smbwatch_ebpf::skip::Skip;
 
@@ -37,8 +37,16 @@ pub struct Kernel {
 pub struct Ran {
     pub verdict: u32,
     pub records: Vec<FlowEvent>,
+    pub payloads: Vec<Payload>,
     /// Counted skips.
     pub skipped: Vec<Skip>,
+}
+
+/// Payload that was handed over.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Payload {
+    pub event: PayloadEvent,
+    pub bytes: Vec<u8>,
 }
 
 /// Fields of `struct __sk_buff` (linux/bpf.h) that a test run takes.
@@ -139,7 +147,8 @@ impl Kernel {
         self.skipped = self.counters().skipped;
         let skips = before.iter().zip(self.skipped).zip(Skip::COUNTED);
         let skipped = skips.flat_map(|((before, after), skip)| (*before..after).map(move |_| skip)).collect();
-        Ok(Ran { verdict, records: self.records(), skipped })
+        let (records, payloads) = self.records();
+        Ok(Ran { verdict, records, payloads, skipped })
     }
 
     /// Runs a program and leaves the ring and the counters alone.
@@ -149,12 +158,18 @@ impl Kernel {
     }
 
     /// All records that wait in the ring.
-    pub fn records(&mut self) -> Vec<FlowEvent> {
-        let mut records = Vec::new();
+    pub fn records(&mut self) -> (Vec<FlowEvent>, Vec<Payload>) {
+        let (mut records, mut payloads) = (Vec::new(), Vec::new());
         while let Some(record) = self.ring.next() {
-            records.push(FlowEvent::from_bytes(&record).expect("a flow record"));
+            if record.first() == Some(&event::PAYLOAD) {
+                let (event, bytes) = record.split_at(PayloadEvent::SIZE);
+                let event = PayloadEvent::from_bytes(event).expect("a payload record");
+                payloads.push(Payload { event, bytes: bytes.to_vec() });
+            } else {
+                records.push(FlowEvent::from_bytes(&record).expect("a flow record"));
+            }
         }
-        records
+        (records, payloads)
     }
 
     /// What the programs have counted.
