@@ -1,0 +1,4 @@
+//! Dialogues from whole streams: real captures, messages made by hand, and hostile ones.
+
+mod capture;
+mod captures;
