@@ -151,3 +151,6 @@ fn name(token: &[u8], at: usize, charset: Charset, secrets: &[Range<usize>]) -> 
 fn some(name: String) -> Option<String> {
     Some(name).filter(|name| !name.is_empty())
 }
+
+#[cfg(test)]
+mod tests;
