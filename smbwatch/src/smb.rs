@@ -38,12 +38,13 @@ pub const MAX_BYTES: usize = 16 * 1024;
 /// What is kept beyond what every alert needs.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Options {
-    /// How many file names.
+    /// How many file names; those past it are counted as omitted.
     pub files: usize,
 }
 
-/// Reads a dialogue anew from all that is known: the contiguous bytes that the client sent first, and those
-/// that the server sent. Takes time linear in their length.
+/// Reads a dialogue anew from all that is known: the contiguous bytes with which the client began, and those with
+/// which the server began. Takes time linear in their length. A stream whose beginning was missed is
+/// [`Protocol::Other`].
 pub fn read(client: &[u8], server: &[u8], options: Options) -> Dialogue {
     let client = client.get(..MAX_BYTES).unwrap_or(client);
     let server = server.get(..MAX_BYTES).unwrap_or(server);

@@ -10,8 +10,8 @@ use super::transport::Note;
 /// What each list of a dialogue holds at most.
 pub(super) const MAX_ITEMS: usize = 16;
 
-/// A connection's SMB dialogue, as far as its first bytes tell. Text is safe to show and at most 512
-/// characters long; lists hold at most 16 items.
+/// A connection's SMB dialogue, as far as its first bytes tell. Text is safe to show, and cut to 512 characters;
+/// lists hold at most 16 items, those of log-ons and shares count what they leave out.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Dialogue {
     /// What is spoken; none while too little has been said.

@@ -2,13 +2,14 @@
 
 use super::bytes::Read as _;
 use super::der::{self, Elements};
-use super::dialogue::MAX_ITEMS;
 use super::spnego::{GSS, OID, SEQUENCE};
 use super::text::{self, Charset};
 
 const AP_REQ: u8 = 0x6e;
 const TICKET: u8 = 0x61;
 const GENERAL_STRING: u8 = 0x1b;
+/// Parts of a service's name that are kept; two or three are usual.
+const MAX_PARTS: usize = 4;
 
 /// Whom a ticket is for. Who holds it is encrypted.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -27,7 +28,7 @@ pub(super) fn ticket(token: &[u8]) -> Option<Ticket> {
     let ticket = der::at(framing.0.after(TOKEN_ID), &[AP_REQ, SEQUENCE, 0xa3, TICKET, SEQUENCE])?.content;
     let realm = der::at(ticket, &[0xa1, GENERAL_STRING]).filter(|realm| realm.whole)?;
     let names = der::at(ticket, &[0xa2, SEQUENCE, 0xa1, SEQUENCE]).filter(|names| names.whole)?;
-    let parts = Elements(names.content).filter(|part| part.tag == GENERAL_STRING).take(MAX_ITEMS);
+    let parts = Elements(names.content).filter(|part| part.tag == GENERAL_STRING).take(MAX_PARTS);
     let parts: Vec<String> = parts.map(|part| text::whole(part.content, Charset::Oem)).collect();
     Some(Ticket { realm: text::whole(realm.content, Charset::Oem), service: parts.join("/") })
 }

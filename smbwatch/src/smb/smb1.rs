@@ -82,7 +82,13 @@ impl<'a> Packet<'a> {
         self.flags & REPLY != 0
     }
 
-    fn status(&self) -> Option<Status> {
+    /// The result of the first block with this command. The header's is that of the last one that was tried.
+    fn status_of(self, command: u8) -> Option<Status> {
+        let goes_on = self.blocks().skip_while(|block| block.command != command).nth(1).is_some();
+        if goes_on { Some(Status::SUCCESS) } else { self.status() }
+    }
+
+    fn status(self) -> Option<Status> {
         if self.flags2 & NT_STATUS != 0 {
             return self.bytes.le32(5).map(Status);
         }
@@ -119,8 +125,10 @@ impl<'a> Iterator for Blocks<'a> {
         let length = bytes.size16(at - 2)?;
         let rest = bytes.after(at);
         let data = rest.get(..length).unwrap_or(rest);
-        if has_andx(command) {
-            let (next, offset) = (words.byte(0)?, words.size16(2)?);
+        // An answer that tells an error has no words.
+        if has_andx(command)
+            && let (Some(next), Some(offset)) = (words.byte(0), words.size16(2))
+        {
             self.next = Some((next, offset)).filter(|_| next != NO_ANDX && offset >= at + length);
         }
         let charset = Charset::unicode_if(self.packet.flags2 & UNICODE != 0);

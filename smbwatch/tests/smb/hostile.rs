@@ -82,7 +82,23 @@ fn check(dialogue: &Dialogue) {
     }
     let debug = format!("{dialogue:?}");
     assert!(debug.len() < 256 * 1024, "{} bytes", debug.len());
-    assert!(!debug.contains(char::is_control), "{debug}");
+    for text in texts(dialogue) {
+        assert!(!text.contains(char::is_control), "{text:?}");
+    }
+}
+
+/// The text that someone else chose.
+fn texts(dialogue: &Dialogue) -> Vec<&String> {
+    let mut texts: Vec<&String> = dialogue.files.iter().collect();
+    texts.extend(dialogue.shares.iter().map(|share| &share.path));
+    texts.extend(dialogue.netbios.iter().flat_map(|netbios| [&netbios.called, &netbios.calling]).flatten());
+    for logon in &dialogue.logons {
+        let (identity, server) = (&logon.identity, &logon.server);
+        texts.extend([&identity.user, &identity.domain, &identity.workstation].into_iter().flatten());
+        texts.extend([&server.target, &server.netbios_computer, &server.dns_computer].into_iter().flatten());
+        texts.extend(logon.ticket.iter().flat_map(|ticket| [&ticket.realm, &ticket.service]));
+    }
+    texts
 }
 
 /// Repeats `message` as often as it fits.

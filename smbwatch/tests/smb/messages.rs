@@ -202,6 +202,23 @@ fn chains_of_commands() {
 }
 
 #[test]
+fn a_chain_fails_where_its_answer_ends() {
+    let session = (0x73, andx(0x75, 43, 6), b"\0\0".to_vec());
+    let refused = (0x75, Vec::new(), Vec::new());
+    for (blocks, logon, share) in [
+        (&[session.clone(), refused][..], Status::SUCCESS, Status(0xc000_00cc)),
+        (&[(0x73, Vec::new(), Vec::new())], Status(0xc000_00cc), Status(0xc000_00cc)),
+    ] {
+        let mut answer = Smb1 { answer: ANSWER, unicode: false, session: 5, id: 7, blocks }.bytes();
+        answer[5..9].copy_from_slice(&0xc000_00cc_u32.to_le_bytes());
+        let client = framed(&chain(false, behind_session(false)));
+        let dialogue = smb::read(&client, &framed(&answer), FILES);
+        assert_eq!(dialogue.logons[0].status, Some(logon));
+        assert_eq!(dialogue.shares[0].status, Some(share));
+    }
+}
+
+#[test]
 fn chains_that_do_not_go_forward_end() {
     for offset in [0, 31, 32, 33, behind_session(false) - 1, 0x7fff, 0xffff] {
         let dialogue = smb::read(&framed(&chain(false, offset)), &[], FILES);

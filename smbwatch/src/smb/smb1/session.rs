@@ -32,7 +32,7 @@ pub(super) fn request(
         _ => {}
     }
     let Some(answer) = answer else { return };
-    logon.status = answer.status();
+    logon.status = answer.status_of(SESSION_SETUP_ANDX);
     logon.session = answer.session.into();
     let Some(block) = answer.block(SESSION_SETUP_ANDX) else { return };
     logon.guest = block.words.le16(4).unwrap_or(0) & GUEST != 0;

@@ -9,7 +9,7 @@ use crate::smb::text::{self, Charset};
 pub(super) fn request(block: Block<'_>, answer: Option<Packet<'_>>, dialogue: &mut Dialogue) {
     let Some(path) = path(block) else { return };
     dialogue.add_share(Share {
-        status: answer.and_then(|answer| answer.status()),
+        status: answer.and_then(|answer| answer.status_of(block.command)),
         kind: answer.and_then(|answer| answer.block(TREE_CONNECT_ANDX)).and_then(kind),
         ..Share::at(path)
     });
