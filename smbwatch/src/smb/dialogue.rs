@@ -137,7 +137,7 @@ fn push<T>(list: &mut Vec<T>, item: T, room: usize, omitted: &mut u32) {
 }
 
 impl Share {
-    /// The share at a path that fills `bytes`.
+    /// The share at `path`, about which nothing else is known yet.
     pub(super) fn at(path: String) -> Self {
         let mut parts = path.trim_start_matches('\\').split('\\').map(str::to_owned);
         let (server, name) = match path.starts_with(r"\\") {

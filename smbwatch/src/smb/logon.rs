@@ -62,8 +62,8 @@ impl Logon {
 
     /// What nobody knows does not replace what somebody knew.
     fn use_mechanism(&mut self, mechanism: Option<Mechanism>) {
-        if mechanism.is_some_and(|mechanism| mechanism != Mechanism::Other) || self.mechanism.is_none() {
-            self.mechanism = mechanism.or(self.mechanism);
+        if self.mechanism.is_none() || !matches!(mechanism, None | Some(Mechanism::Other)) {
+            self.mechanism = mechanism;
         }
     }
 

@@ -30,6 +30,7 @@ pub(super) fn whole(bytes: &[u8], charset: Charset) -> String {
             char::decode_utf16(units).map(|unit| unit.unwrap_or(char::REPLACEMENT_CHARACTER)).collect()
         }
         Charset::Oem => {
+            // No character has more than four bytes.
             let bytes = bytes.get(..4 * LIMIT).unwrap_or(bytes);
             String::from_utf8_lossy(bytes).into_owned()
         }

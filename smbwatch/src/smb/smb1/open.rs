@@ -9,9 +9,7 @@ use crate::smb::text;
 /// Takes a request.
 pub(super) fn request(block: Block<'_>, dialogue: &mut Dialogue, options: Options) {
     dialogue.counts.creates += 1;
-    if options.files > 0
-        && let Some(name) = name(block)
-    {
+    if let Some(name) = name(block) {
         dialogue.add_file(name, options.files);
     }
 }

@@ -8,7 +8,7 @@ use crate::smb::text::{self, Charset};
 /// Takes a request.
 pub(super) fn request(packet: Packet<'_>, dialogue: &mut Dialogue, options: Options) {
     dialogue.counts.creates += 1;
-    if let Some(name) = packet.buffer(44).filter(|_| options.files > 0) {
+    if let Some(name) = packet.buffer(44) {
         dialogue.add_file(text::whole(name, Charset::Unicode), options.files);
     }
 }
