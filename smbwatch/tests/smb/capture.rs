@@ -11,11 +11,36 @@ const RECORD_HEADER: usize = 16;
 const ETHERNET: usize = 14;
 const SYN: u8 = 2;
 
-/// What each side sent, in order.
+/// What was said on one connection.
 pub(crate) struct Capture {
     pub(crate) path: PathBuf,
+    /// What the client sent, in order.
     pub(crate) client: Vec<u8>,
+    /// What the server sent, in order.
     pub(crate) server: Vec<u8>,
+    /// The client and the server.
+    pub(crate) sides: [Side; 2],
+}
+
+/// One end of a connection.
+#[derive(Debug)]
+pub(crate) struct Side {
+    port: u16,
+    /// The sequence number of its first byte.
+    first: u32,
+    /// Payloads by sequence number, as they were captured.
+    pub(crate) segments: Vec<(u32, Vec<u8>)>,
+}
+
+impl Side {
+    /// What is contiguous of these segments.
+    pub(crate) fn put_together(&self, segments: &[(u32, Vec<u8>)]) -> Vec<u8> {
+        let mut stream = Stream::new(self.first, MAX_BYTES);
+        for (sequence, payload) in segments {
+            stream.add(*sequence, payload);
+        }
+        stream.contiguous().to_vec()
+    }
 }
 
 /// Every capture, in the order of their names.
@@ -32,7 +57,7 @@ pub(crate) fn all() -> Vec<Capture> {
 fn read(file: &Path) -> Capture {
     let bytes = fs::read(file).expect("read a capture");
     let mut rest = &bytes[FILE_HEADER..];
-    let mut streams: Vec<(u16, Stream)> = Vec::new();
+    let mut sides: Vec<Side> = Vec::new();
     while let Some((header, after)) = rest.split_at_checked(RECORD_HEADER) {
         let length = u32::from_le_bytes(header[8..12].try_into().expect("four bytes"));
         let (frame, after) = after.split_at(usize::try_from(length).expect("a length"));
@@ -43,17 +68,14 @@ fn read(file: &Path) -> Capture {
         let payload = &segment[usize::from(segment[12] >> 4) * 4..];
         let port = be16(segment);
         if segment[13] & SYN != 0 {
-            streams.push((port, Stream::new(sequence.wrapping_add(1), MAX_BYTES)));
+            sides.push(Side { port, first: sequence.wrapping_add(1), segments: Vec::new() });
         }
-        let (_, stream) = streams.iter_mut().find(|(known, _)| *known == port).expect("a SYN before");
-        stream.add(sequence, payload);
+        let side = sides.iter_mut().find(|side| side.port == port).expect("a SYN before");
+        side.segments.push((sequence, payload.to_vec()));
     }
-    let [(_, client), (_, server)] = streams.as_slice() else { panic!("{} streams", streams.len()) };
-    Capture {
-        path: file.to_owned(),
-        client: client.contiguous().to_vec(),
-        server: server.contiguous().to_vec(),
-    }
+    let sides: [Side; 2] = sides.try_into().expect("two sides");
+    let [client, server] = [&sides[0], &sides[1]].map(|side| side.put_together(&side.segments));
+    Capture { path: file.to_owned(), client, server, sides }
 }
 
 fn be16(bytes: &[u8]) -> u16 {

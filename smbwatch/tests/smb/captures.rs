@@ -10,10 +10,26 @@ const OPTIONS: Options = Options { files: 4 };
 
 #[test]
 fn captures_tell_what_was_said() {
-    for Capture { path, client, server } in capture::all() {
+    for Capture { path, client, server, .. } in capture::all() {
         let expected = fs::read_to_string(path.with_extension("txt")).expect("read what is expected");
         let dialogue = smb::read(&client, &server, OPTIONS);
         assert_eq!(summary(&dialogue), expected, "{}", path.display());
+    }
+}
+
+#[test]
+fn segments_may_come_in_any_order_and_again() {
+    let mut random = fastrand::Rng::with_seed(139);
+    for Capture { path, client, server, sides } in capture::all() {
+        for (side, expected) in sides.iter().zip([client, server]) {
+            for _ in 0..50 {
+                let mut segments = side.segments.clone();
+                let again = segments[random.usize(..segments.len())].clone();
+                segments.push(again);
+                random.shuffle(&mut segments);
+                assert!(side.put_together(&segments) == expected, "{}", path.display());
+            }
+        }
     }
 }
 

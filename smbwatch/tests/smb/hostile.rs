@@ -14,7 +14,7 @@ const OPTIONS: Options = Options { files: 16 };
 
 #[test]
 fn every_prefix_can_be_read_and_later_bytes_take_nothing_back() {
-    for Capture { path, client, server } in capture::all() {
+    for Capture { path, client, server, .. } in capture::all() {
         let mut known = 0;
         for end in 0..=client.len() {
             let dialogue = smb::read(&client[..end], &server, OPTIONS);
