@@ -30,6 +30,7 @@ pub use protocol::Protocol;
 pub use spnego::Mechanism;
 pub use status::Status;
 
+use bytes::Read as _;
 use transport::{Message, Messages};
 
 /// Bytes of each direction that are read; what follows is left out.
@@ -46,8 +47,7 @@ pub struct Options {
 /// which the server began. Takes time linear in their length. A stream whose beginning was missed is
 /// [`Protocol::Other`].
 pub fn read(client: &[u8], server: &[u8], options: Options) -> Dialogue {
-    let client = client.get(..MAX_BYTES).unwrap_or(client);
-    let server = server.get(..MAX_BYTES).unwrap_or(server);
+    let (client, server) = (client.so_far(0, MAX_BYTES), server.so_far(0, MAX_BYTES));
     let mut dialogue = Dialogue { protocol: protocol::guess(client, server), ..Dialogue::default() };
     if dialogue.protocol != Some(Protocol::Smb) {
         return dialogue;

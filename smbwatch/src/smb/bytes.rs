@@ -8,6 +8,8 @@ pub(super) trait Read {
     fn range(&self, at: usize, length: usize) -> Option<&[u8]>;
     /// All bytes from `at` on; none past the end.
     fn after(&self, at: usize) -> &[u8];
+    /// `length` bytes, or as many as there are.
+    fn so_far(&self, at: usize, length: usize) -> &[u8];
 
     /// One byte.
     fn byte(&self, at: usize) -> Option<u8> {
@@ -51,5 +53,10 @@ impl Read for [u8] {
 
     fn after(&self, at: usize) -> &[u8] {
         self.get(at..).unwrap_or_default()
+    }
+
+    fn so_far(&self, at: usize, length: usize) -> &[u8] {
+        let rest = self.after(at);
+        rest.get(..length).unwrap_or(rest)
     }
 }

@@ -1,6 +1,6 @@
 //! SMB_COM_NEGOTIATE ([MS-CIFS] 2.2.4.52, [MS-SMB] 2.2.4.5).
 
-use super::{Block, NEGOTIATE, Packet, SIGNING_ENABLED, SIGNING_REQUIRED};
+use super::{Block, NEGOTIATE, Packet};
 use crate::smb::bytes::Read as _;
 use crate::smb::dialect::Dialect;
 use crate::smb::dialogue::{Dialogue, MAX_ITEMS};
@@ -25,8 +25,8 @@ pub(super) fn request(
     }
     dialogue.offered = Some(Negotiation {
         dialects,
-        signing_enabled: packet.flags2 & (SIGNING_ENABLED | SIGNING_REQUIRED) != 0,
-        signing_required: packet.flags2 & SIGNING_REQUIRED != 0,
+        signing_enabled: packet.may_sign(),
+        signing_required: packet.must_sign(),
         ..Negotiation::default()
     });
 }

@@ -26,7 +26,7 @@ pub(super) fn request(
     let Some(logon) = dialogue.logon(packet.session.into()) else { return };
     let length = |at| block.words.size16(at).unwrap_or(0);
     match block.words.len() {
-        EXTENDED => logon.client(up_to(block.data, block.words.size16(14))),
+        EXTENDED => logon.client(block.data.so_far(0, length(14))),
         NT => plain(logon, block, length(14), length(16)),
         LANMAN => plain(logon, block, length(14), 0),
         _ => {}
@@ -37,13 +37,8 @@ pub(super) fn request(
     let Some(block) = answer.block(SESSION_SETUP_ANDX) else { return };
     logon.guest = block.words.le16(4).unwrap_or(0) & GUEST != 0;
     if block.words.len() == EXTENDED_ANSWER {
-        logon.server(up_to(block.data, block.words.size16(6)));
+        logon.server(block.data.so_far(0, block.words.size16(6).unwrap_or(0)));
     }
-}
-
-/// As many bytes as are announced, as far as they have come.
-fn up_to(data: &[u8], length: Option<usize>) -> &[u8] {
-    data.get(..length.unwrap_or(0)).unwrap_or(data)
 }
 
 /// Account and domain behind two passwords or responses, of which only the lengths are read.

@@ -72,7 +72,7 @@ fn security_mode(negotiation: &mut Negotiation, mode: Option<u16>) {
 /// Reads `count` contexts from `offset` on ([MS-SMB2] 2.2.3.1), each 8-aligned.
 fn contexts(into: &mut Negotiation, packet: Packet<'_>, offset: Option<usize>, count: Option<usize>) {
     const HEADER: usize = 8;
-    let mut rest = offset.map_or(&[][..], |offset| packet.bytes.after(offset));
+    let mut rest = offset.map_or(&[][..], |offset| packet.after(offset));
     for _ in 0..count.unwrap_or(0).min(MAX_ITEMS) {
         let (Some(kind), Some(length)) = (rest.le16(0), rest.size16(2)) else { return };
         let Some(data) = rest.range(HEADER, length) else { return };
