@@ -54,6 +54,14 @@ pub(super) fn at<'a>(bytes: &'a [u8], path: &[u8]) -> Option<Element<'a>> {
     path.iter().try_fold(start, |element, tag| Elements(element.content).find(|child| child.tag == *tag))
 }
 
+/// An element made of these parts, with its length in the long form.
+#[cfg(test)]
+pub(super) fn element(tag: u8, parts: &[&[u8]]) -> Vec<u8> {
+    let content = parts.concat();
+    let length = u8::try_from(content.len()).expect("a short element");
+    [&[tag, 0x81, length], content.as_slice()].concat()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -36,14 +36,8 @@ pub(super) fn ticket(token: &[u8]) -> Option<Ticket> {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    const KERBEROS: &[u8] = &[0x2a, 0x86, 0x48, 0x86, 0xf7, 0x12, 0x01, 0x02, 0x02];
-
-    fn element(tag: u8, parts: &[&[u8]]) -> Vec<u8> {
-        let content = parts.concat();
-        let length = u8::try_from(content.len()).expect("a short element");
-        [&[tag, 0x81, length], content.as_slice()].concat()
-    }
+    use crate::smb::der::element;
+    use crate::smb::spnego::KERBEROS;
 
     #[test]
     fn the_names_of_a_ticket_even_when_it_is_cut() {

@@ -17,7 +17,7 @@ const RESPONSE: u8 = 0xa1;
 const SPNEGO: &[u8] = &[0x2b, 0x06, 0x01, 0x05, 0x05, 0x02];
 const NTLM: &[u8] = &[0x2b, 0x06, 0x01, 0x04, 0x01, 0x82, 0x37, 0x02, 0x02, 0x0a];
 const NEGOEX: &[u8] = &[0x2b, 0x06, 0x01, 0x04, 0x01, 0x82, 0x37, 0x02, 0x02, 0x1e];
-const KERBEROS: &[u8] = &[0x2a, 0x86, 0x48, 0x86, 0xf7, 0x12, 0x01, 0x02, 0x02];
+pub(super) const KERBEROS: &[u8] = &[0x2a, 0x86, 0x48, 0x86, 0xf7, 0x12, 0x01, 0x02, 0x02];
 /// The same, as Windows 2000 wrote it by mistake ([MS-SPNG] 3.1.5.2).
 const KERBEROS_OF_WINDOWS: &[u8] = &[0x2a, 0x86, 0x48, 0x82, 0xf7, 0x12, 0x01, 0x02, 0x02];
 const NEGOEX_SIGNATURE: &[u8] = b"NEGOEXTS";
@@ -128,12 +128,7 @@ fn of_some(token: &[u8]) -> Option<Mechanism> {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    fn element(tag: u8, parts: &[&[u8]]) -> Vec<u8> {
-        let content = parts.concat();
-        let length = u8::try_from(content.len()).expect("a short element");
-        [&[tag, 0x81, length], content.as_slice()].concat()
-    }
+    use crate::smb::der::element;
 
     #[test]
     fn the_offer_and_its_token() {
