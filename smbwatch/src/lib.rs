@@ -10,6 +10,8 @@ pub mod probe;
 pub mod source;
 pub mod decode;
 pub mod observation;
+pub mod reassemble;
+pub mod smb;
 pub mod correlate;
 pub mod runtime;
 pub mod enrich;
