@@ -2,6 +2,7 @@
 
 mod document;
 mod workload;
+mod spoken;
 mod say;
 pub mod text;
 
@@ -20,6 +21,7 @@ use crate::enrich::who::{Mount, Who};
 use crate::judge::Judgement;
 use crate::observation::FlowObservation;
 use crate::probe::roles::Direction;
+use crate::smb::Dialogue;
 pub use document::Document;
 use document::*;
 
@@ -42,6 +44,8 @@ pub struct Finding<'a> {
     pub seen: &'a [Seen],
     /// The connections of the incident, if there is more than one.
     pub attempts: &'a [Attempt],
+    /// What has been said.
+    pub dialogue: Option<&'a Dialogue>,
     /// Who is behind it.
     pub who: &'a Who,
     /// Sightings since the last alert that made none.
@@ -91,10 +95,12 @@ impl Alerter {
         let nat = finding.translated.map(|end| Nat { ip: end.ip(), port: end.port() });
         let source = Endpoint { nat, ..endpoint(finding.source, sighting.sent, Some(sighting.packets)) };
         let destination = Endpoint {
-            domain: who.mounts.iter().find_map(domain),
+            domain: who.mounts.iter().find_map(domain).or(finding.dialogue.and_then(spoken::server)),
             ..endpoint(sighting.destination, sighting.received, None)
         };
         let incident = format!("{}-{}", self.run, finding.incident);
+        let identity = finding.dialogue.and_then(spoken::identity);
+        let left = identity.and_then(|logon| logon.identity.user.clone());
         let mut ip = vec![finding.source.ip(), sighting.destination.ip()];
         ip.extend(finding.translated.map(|end| end.ip()));
         Document {
@@ -113,7 +119,7 @@ impl Alerter {
             related: Related {
                 ip,
                 hosts: std::iter::once(self.host.name.clone()).chain(destination.domain.clone()).collect(),
-                user: user.iter().filter_map(|user| user.name.clone()).collect(),
+                user: user.iter().filter_map(|user| user.name.clone()).chain(left).collect(),
             },
             user,
             host: HostFields {
@@ -139,8 +145,8 @@ impl Alerter {
                 ruleset: self.profile.to_string(),
                 version: env!("CARGO_PKG_VERSION"),
             },
-            threat: THREAT,
-            tags: vec!["smb", "egress"],
+            threat: if identity.is_some() { IDENTITY_THREAT } else { THREAT },
+            tags: tags(finding.dialogue),
             smbwatch: Details {
                 incident: Incident { id: incident },
                 grade: judgement.grade,
@@ -162,6 +168,7 @@ impl Alerter {
                     wire: Wire { bytes: sighting.bytes },
                     handshake: sighting.handshake.map(|duration| Handshake { duration }),
                 },
+                smb: finding.dialogue.and_then(spoken::spoken),
                 process: process.filter(|process| process.arguments_cut).map(|_| Cut { args_cut: true }),
                 ancestors: process.map(ancestors).unwrap_or_default(),
                 suppressed: Count { count: finding.suppressed },
@@ -213,6 +220,11 @@ impl Alerter {
             parent: parent.map(ancestor),
         }
     }
+}
+
+fn tags(dialogue: Option<&Dialogue>) -> Vec<&'static str> {
+    let is_smb1 = dialogue.is_some_and(spoken::is_smb1);
+    ["smb", "egress"].into_iter().chain(is_smb1.then_some("smb1")).collect()
 }
 
 fn endpoint(address: SocketAddr, bytes: u64, packets: Option<u64>) -> Endpoint {

@@ -117,6 +117,8 @@ pub struct Config {
     pub payload_bytes: u32,
     /// Payload sent, in KiB, from which on a flow is a transfer; 0: none is.
     pub transfer_kib: u32,
+    /// Names of files of each connection that are told, at most.
+    pub file_names: usize,
     /// Alerts of each grade a second that are sent one by one; what exceeds them is counted.
     pub alerts_per_second: u32,
     /// Where alerts go.
@@ -143,6 +145,7 @@ impl Default for Config {
             ring_bytes: 1 << 21,
             payload_bytes: 1 << 13,
             transfer_kib: 1 << 10,
+            file_names: 0,
             alerts_per_second: 1000,
             sinks: vec![SinkConfig::Stdout],
         }
@@ -231,8 +234,9 @@ impl Config {
         set(&mut config.back_end, file.interfaces.back_end);
         set(&mut config.flows, file.limits.flows);
         set(&mut config.ring_bytes, file.limits.ring_bytes);
-        set(&mut config.payload_bytes, file.limits.payload_bytes);
-        set(&mut config.transfer_kib, file.limits.transfer_kib);
+        set(&mut config.payload_bytes, file.smb.payload_bytes);
+        set(&mut config.transfer_kib, file.smb.transfer_kib);
+        set(&mut config.file_names, file.smb.file_names);
         set(&mut config.alerts_per_second, file.limits.alerts_per_second);
         config.interfaces = Interfaces::parse(&file.interfaces.include, &file.interfaces.exclude)?;
         config.runtimes = Runtimes::parse(file.runtimes)?;
@@ -294,7 +298,7 @@ impl Config {
         }
         if self.payload_bytes as usize > MAX_PAYLOAD {
             return Err(format!(
-                "`limits.payload_bytes` is {}; give at most {MAX_PAYLOAD}, or 0 for none",
+                "`smb.payload_bytes` is {}; give at most {MAX_PAYLOAD}, or 0 for none",
                 self.payload_bytes
             ));
         }

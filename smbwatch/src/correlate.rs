@@ -13,7 +13,7 @@ use lru::LruCache;
 use smbwatch_ebpf::flow;
 
 use crate::judge::{Grade, Judgement};
-use crate::observation::FlowObservation;
+use crate::observation::{FlowObservation, PayloadObservation};
 use crate::probe::roles::Role;
 
 /// A client that was given no port tries one of them, and then the other.
@@ -28,10 +28,21 @@ const ATTEMPTS: NonZeroUsize = NonZeroUsize::new(1 << 10).expect("not zero");
 pub struct Connection {
     /// The number of its incident in this run of the agent.
     pub incident: u64,
-    /// The highest grade that was told, and whether the attempt was known to have failed.
-    pub told: Option<(Grade, bool)>,
+    /// What was told of it.
+    pub told: Option<Told>,
     first: Place,
     others: Vec<Place>,
+}
+
+/// What was told of a connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Told {
+    /// The highest grade.
+    pub grade: Grade,
+    /// That the attempt failed.
+    pub failed: bool,
+    /// Its end.
+    pub ended: bool,
 }
 
 /// Where a connection was seen, and whose address it had there.
@@ -88,7 +99,7 @@ impl Correlator {
 
     /// Whether a sighting belongs to a connection that was seen elsewhere.
     pub fn knows(&self, sighting: &FlowObservation) -> bool {
-        let known = self.connections.peek(&self.key(sighting));
+        let known = self.connections.peek(&self.key(&Trace::of(sighting)));
         known.is_some_and(|known| known.places().any(|place| place.source != sighting.source))
     }
 
@@ -96,10 +107,7 @@ impl Correlator {
     pub fn join(&mut self, sighting: &FlowObservation, role: Role) -> Key {
         let cookie = sighting.cookie.and_then(NonZeroU64::new);
         let place = Place { interface: sighting.interface, role, source: sighting.source, cookie };
-        let mut key = self.key(sighting);
-        if self.connections.peek(&key).is_some_and(|known| known.excludes(place)) {
-            key = Key(self.hasher.hash_one((key, place.interface, place.source)));
-        }
+        let key = self.key_at(&Trace::of(sighting), place);
         match self.connections.get_mut(&key) {
             Some(connection) => connection.seen_at(place),
             None => {
@@ -133,13 +141,25 @@ impl Correlator {
         if pair.tries.len() > 1 { pair.tries.clone() } else { Vec::new() }
     }
 
-    fn key(&self, sighting: &FlowObservation) -> Key {
-        let (sequence, port) = if sighting.is(flow::MIDSTREAM) {
-            (None, Some(sighting.source.port()))
-        } else {
-            (Some(sighting.initial_sequence), None)
-        };
-        Key(self.hasher.hash_one((sighting.destination, sequence, port)))
+    /// The connection that payload belongs to, if it is remembered.
+    pub fn find(&self, payload: &PayloadObservation, role: Role) -> Option<Key> {
+        let (interface, source) = (payload.interface, payload.source);
+        let place = Place { interface, role, source, cookie: None };
+        let key = self.key_at(&Trace::of_payload(payload), place);
+        self.connections.contains(&key).then_some(key)
+    }
+
+    /// The key of what was seen at a place, which may look like another connection's.
+    fn key_at(&self, trace: &Trace, place: Place) -> Key {
+        let key = self.key(trace);
+        if self.connections.peek(&key).is_some_and(|known| known.excludes(place)) {
+            return Key(self.hasher.hash_one((key, place.interface, place.source)));
+        }
+        key
+    }
+
+    fn key(&self, trace: &Trace) -> Key {
+        Key(self.hasher.hash_one(trace))
     }
 
     /// A new incident, or that of the attempt on the other port which did not come about.
@@ -164,6 +184,35 @@ impl Correlator {
     const fn next(&mut self) -> u64 {
         self.incidents += 1;
         self.incidents
+    }
+}
+
+/// What a connection has in common wherever it is seen: the server's end, and the client's initial sequence
+/// number, or its port where that was not seen.
+#[derive(Hash)]
+struct Trace {
+    destination: SocketAddr,
+    sequence: Option<u32>,
+    port: Option<u16>,
+}
+
+impl Trace {
+    fn of(sighting: &FlowObservation) -> Self {
+        let FlowObservation { destination, source, initial_sequence, marks, .. } = sighting;
+        Self::new(*destination, *source, *initial_sequence, *marks)
+    }
+
+    fn of_payload(payload: &PayloadObservation) -> Self {
+        let PayloadObservation { destination, source, initial_sequence, marks, .. } = payload;
+        Self::new(*destination, *source, *initial_sequence, *marks)
+    }
+
+    fn new(destination: SocketAddr, source: SocketAddr, initial_sequence: u32, marks: u16) -> Self {
+        if marks & flow::MIDSTREAM == 0 {
+            Self { destination, sequence: Some(initial_sequence), port: None }
+        } else {
+            Self { destination, sequence: None, port: Some(source.port()) }
+        }
     }
 }
 
@@ -280,8 +329,10 @@ mod tests {
 
     #[test]
     fn the_other_port_belongs_to_a_failed_attempt_for_a_while() {
-        let failed = Judgement { grade: Grade::Attempted, outcome: Outcome::Refused, severity: 21 };
-        let came = Judgement { grade: Grade::Established, outcome: Outcome::Connected, severity: 47 };
+        let failed =
+            Judgement { grade: Grade::Attempted, outcome: Outcome::Refused, ended: false, severity: 21 };
+        let came =
+            Judgement { grade: Grade::Established, outcome: Outcome::Connected, ended: false, severity: 47 };
         let late = Timestamp::UNIX_EPOCH + PAIR_WINDOW;
         for (first, time, port, same) in [
             (failed, Timestamp::UNIX_EPOCH, 139, true),
@@ -302,7 +353,8 @@ mod tests {
     }
     #[test]
     fn an_incident_has_the_attempts_of_no_other() {
-        let failed = Judgement { grade: Grade::Attempted, outcome: Outcome::Refused, severity: 21 };
+        let failed =
+            Judgement { grade: Grade::Attempted, outcome: Outcome::Refused, ended: false, severity: 21 };
         let mut correlator = correlator();
         let mut attempts = |sighting: &FlowObservation| {
             let key = correlator.join(sighting, Role::Uplink);

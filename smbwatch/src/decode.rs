@@ -3,13 +3,14 @@
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
 use jiff::{SignedDuration, Timestamp};
-use smbwatch_ebpf::event::{self, ConnectEvent, FlowEvent, ProcessEvent};
+use smbwatch_ebpf::event::{self, ConnectEvent, FlowEvent, PayloadEvent, ProcessEvent};
 use smbwatch_ebpf::flow::Cause;
 use smbwatch_ebpf::owner;
 use smbwatch_ebpf::wire::Be32;
 
 use crate::observation::{
-    ConnectObservation, FlowObservation, Observation, Owner, ProcessObservation, Version,
+    ConnectObservation, FlowObservation, Observation, Owner, PayloadObservation, ProcessObservation, Secret,
+    Side, Version,
 };
 
 /// Stands for what a path lacks at its front.
@@ -53,6 +54,7 @@ pub fn decode(bytes: &[u8], clock: Clock) -> Result<Observation, Error> {
     match kind {
         event::FLOW => flow(&FlowEvent::from_bytes(bytes).ok_or(length)?, clock),
         event::CONNECT => connect(&ConnectEvent::from_bytes(bytes).ok_or(length)?),
+        event::PAYLOAD => payload(bytes, clock).ok_or(length)?,
         event::PROCESS => Ok(process(&ProcessEvent::from_bytes(bytes).ok_or(length)?)),
         _ if bytes.is_empty() => Err(length),
         _ => Err(Error::Kind(kind)),
@@ -86,6 +88,36 @@ fn flow(event: &FlowEvent, clock: Clock) -> Result<Observation, Error> {
         owner: event.owner.is_known().then(|| owner(&event.owner)),
         lost: event.lost.get(),
     })))
+}
+
+/// The bytes behind the event are as many as it says; none where they are not.
+fn payload(bytes: &[u8], clock: Clock) -> Option<Result<Observation, Error>> {
+    let (event, bytes) = bytes.split_at_checked(PayloadEvent::SIZE)?;
+    let event = PayloadEvent::from_bytes(event)?;
+    if bytes.len() != usize::from(event.length.get()) {
+        return None;
+    }
+    Some(payload_of(&event, bytes, clock))
+}
+
+fn payload_of(event: &PayloadEvent, bytes: &[u8], clock: Clock) -> Result<Observation, Error> {
+    let side = match event.way {
+        event::SENT => Side::Client,
+        event::RECEIVED => Side::Server,
+        value => return Err(Error::Field { field: "way", value }),
+    };
+    Ok(Observation::Payload(PayloadObservation {
+        time: clock.wall(event.time.get()),
+        side,
+        marks: event.marks.get(),
+        source: SocketAddr::new(address(event.family, event.source)?, event.source_port.get()),
+        destination: SocketAddr::new(address(event.family, event.destination)?, event.destination_port.get()),
+        interface: event.interface.get(),
+        initial_sequence: event.initial_sequence.get(),
+        sequence: event.sequence.get(),
+        acknowledgement: event.acknowledgement.get(),
+        bytes: Secret(bytes.to_vec()),
+    }))
 }
 
 fn process(event: &ProcessEvent) -> Observation {

@@ -5,6 +5,7 @@ use smbwatch_ebpf::flow;
 
 use crate::config::SeverityMode;
 use crate::observation::FlowObservation;
+use crate::smb::Dialogue;
 
 /// How far a connection has come.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
@@ -16,6 +17,10 @@ pub enum Grade {
     Established,
     /// SMB was spoken.
     Smb,
+    /// The client has said who it is, with a response or a ticket.
+    Authenticated,
+    /// So much was sent that it is a transfer.
+    Transferring,
 }
 
 /// How an attempt went.
@@ -38,13 +43,19 @@ pub struct Judgement {
     pub grade: Grade,
     /// How the attempt went.
     pub outcome: Outcome,
+    /// It is over.
+    pub ended: bool,
     /// One of 21, 47, 73 and 99.
     pub severity: u8,
 }
 
-/// Judges a sighting.
-pub fn judge(sighting: &FlowObservation, mode: SeverityMode) -> Judgement {
-    let grade = if sighting.is(flow::SMB) {
+/// Judges a sighting, with what has been said so far.
+pub fn judge(sighting: &FlowObservation, dialogue: Option<&Dialogue>, mode: SeverityMode) -> Judgement {
+    let grade = if sighting.is(flow::TRANSFER) {
+        Grade::Transferring
+    } else if dialogue.is_some_and(Dialogue::has_identified) {
+        Grade::Authenticated
+    } else if sighting.is(flow::SMB) {
         Grade::Smb
     } else if sighting.is(flow::ESTABLISHED) {
         Grade::Established
@@ -64,6 +75,8 @@ pub fn judge(sighting: &FlowObservation, mode: SeverityMode) -> Judgement {
         (SeverityMode::Grade, Grade::Attempted) => 21,
         (SeverityMode::Grade, Grade::Established) => 47,
         (SeverityMode::Grade, Grade::Smb) | (SeverityMode::Rule, _) => 73,
+        (SeverityMode::Grade, Grade::Authenticated | Grade::Transferring) => 99,
     };
-    Judgement { grade, outcome, severity }
+    let ended = grade != Grade::Attempted && sighting.is(flow::ENDED);
+    Judgement { grade, outcome, ended, severity }
 }

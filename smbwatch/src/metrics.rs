@@ -9,7 +9,9 @@ use crate::probe::Counters;
 /// The agent's side of the account. Every flow record ends in exactly one of these.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Account {
-    /// Records that became an alert.
+    /// Rises in grade that no record of a flow told, but what was said.
+    pub rises: u64,
+    /// Records and rises that became an alert.
     pub alerted: u64,
     /// Records that were not told because the connection's grade had been.
     pub repeated: u64,
@@ -42,9 +44,9 @@ impl Account {
 }
 
 impl Summary {
-    /// Changes of matching flows that the kernel saw.
+    /// Changes of matching flows.
     pub const fn seen(&self) -> u64 {
-        self.kernel.flow_sent + self.kernel.flow_lost
+        self.kernel.flow_sent + self.kernel.flow_lost + self.account.rises
     }
 
     /// Changes that were lost on the way.
@@ -60,7 +62,7 @@ impl Summary {
 
 impl fmt::Display for Summary {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Account { alerted, repeated, elsewhere, own, flooded, undecoded } = self.account;
+        let Account { alerted, repeated, elsewhere, own, flooded, undecoded, .. } = self.account;
         let sign = if self.agrees() { "=" } else { "!=" };
         write!(
             formatter,
@@ -81,6 +83,13 @@ impl fmt::Display for Summary {
                 formatter,
                 "\n  lost: {} with the ring full, {undecoded} not understood",
                 self.kernel.flow_lost
+            )?;
+        }
+        if self.kernel.payload_lost != 0 {
+            write!(
+                formatter,
+                "\n  {} pieces of payload not read, with the ring full",
+                self.kernel.payload_lost
             )?;
         }
         if self.kernel.connect_lost != 0 {

@@ -1,5 +1,6 @@
 //! What the kernel's records mean, in the terms of the agent.
 
+use std::fmt;
 use std::net::{IpAddr, SocketAddr};
 
 use jiff::Timestamp;
@@ -14,6 +15,8 @@ pub enum Observation {
     Process(ProcessObservation),
     /// A process is about to connect.
     Connect(ConnectObservation),
+    /// What one side of a flow said.
+    Payload(PayloadObservation),
 }
 
 /// A flow changed its state, as one interface saw it.
@@ -99,6 +102,57 @@ pub struct ConnectObservation {
     pub owner: Owner,
 }
 
+/// Bytes from the beginning of what one side of a flow said.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PayloadObservation {
+    /// When the packet passed.
+    pub time: Timestamp,
+    /// Who said it.
+    pub side: Side,
+    /// What is known of the flow, see [`smbwatch_ebpf::flow`].
+    pub marks: u16,
+    /// The workload's end.
+    pub source: SocketAddr,
+    /// The peer's end.
+    pub destination: SocketAddr,
+    /// Index of the interface.
+    pub interface: u32,
+    /// The flow's initial sequence number, or the first one seen.
+    pub initial_sequence: u32,
+    /// Sequence number of the first byte.
+    pub sequence: u32,
+    /// Acknowledgement number.
+    pub acknowledgement: u32,
+    /// The bytes.
+    pub bytes: Secret,
+}
+
+/// A side of a connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Side {
+    /// The one that connected.
+    Client,
+    /// The one that was connected to.
+    Server,
+}
+
+/// Bytes that may hold secrets, and are never shown.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Secret(pub Vec<u8>);
+
+impl fmt::Debug for Secret {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, "[{} bytes]", self.0.len())
+    }
+}
+
+impl PayloadObservation {
+    /// Whether the flow has one of the marks `marks`.
+    pub const fn is(&self, marks: u16) -> bool {
+        self.marks & marks != 0
+    }
+}
+
 /// The process that called `connect`.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Owner {
@@ -123,9 +177,9 @@ pub struct Owner {
 }
 
 impl FlowObservation {
-    /// Whether the flow has the mark `mark`.
-    pub const fn is(&self, mark: u16) -> bool {
-        self.marks & mark != 0
+    /// Whether the flow has one of the marks `marks`.
+    pub const fn is(&self, marks: u16) -> bool {
+        self.marks & marks != 0
     }
 
     /// Whether the flow was recognised by its payload, on a port that is not watched.

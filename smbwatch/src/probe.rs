@@ -60,6 +60,8 @@ pub struct Counters {
     pub connect_sent: u64,
     /// Connect records that found no place in it.
     pub connect_lost: u64,
+    /// Payload records that found no place in it.
+    pub payload_lost: u64,
     /// Packets that could not be judged, by reason, in the order of [`Skip::COUNTED`].
     pub skipped: [u64; Skip::COUNTED.len()],
 }
@@ -172,6 +174,7 @@ impl Probe {
             flow_lost: sum(counter::FLOW_LOST),
             connect_sent: sum(counter::CONNECT_SENT),
             connect_lost: sum(counter::CONNECT_LOST),
+            payload_lost: sum(counter::PAYLOAD_LOST),
             ..Counters::default()
         };
         for (index, value) in (counter::SKIPS..).zip(&mut counters.skipped) {

@@ -74,6 +74,11 @@ impl Stream {
         self.bytes.get(..end).unwrap_or_default()
     }
 
+    /// Bytes that it takes.
+    pub fn kept(&self) -> usize {
+        self.bytes.len()
+    }
+
     /// What ends [`Self::contiguous`].
     pub fn state(&self) -> State {
         match (self.contiguous().len(), self.runs.as_slice()) {

@@ -1,6 +1,6 @@
 //! What is worth telling: one alert for each connection and grade, and never more a second than are read.
 
-use crate::correlate::Connection;
+use crate::correlate::{Connection, Told};
 use crate::judge::{Grade, Judgement, Outcome};
 use crate::observation::FlowObservation;
 
@@ -22,22 +22,24 @@ pub enum Suppressed {
 pub struct Suppressor {
     per_second: u32,
     second: i64,
-    told: Told,
+    told: ThisSecond,
 }
 
 /// Alerts that were told in the current second. Each grade has its own, so that no flood of attempts hides
 /// SMB that is spoken.
 #[derive(Default)]
-struct Told {
+struct ThisSecond {
     attempted: u32,
     established: u32,
     smb: u32,
+    authenticated: u32,
+    transferring: u32,
 }
 
 impl Suppressor {
     /// Lets up to `per_second` alerts of each grade pass in each second.
     pub fn new(per_second: u32) -> Self {
-        Self { per_second, second: i64::MIN, told: Told::default() }
+        Self { per_second, second: i64::MIN, told: ThisSecond::default() }
     }
 
     /// Decides whether a judgement about `connection` is told, and notes it there if it is.
@@ -48,32 +50,38 @@ impl Suppressor {
         sighting: &FlowObservation,
     ) -> Option<Suppressed> {
         let failed = matches!(judgement.outcome, Outcome::Refused | Outcome::Unanswered);
-        let news = (judgement.grade, failed);
-        if connection.told.is_some_and(|told| told >= news) {
+        let told = connection.told;
+        let is_known = |told: Told| {
+            told.grade >= judgement.grade && told.failed >= failed && told.ended >= judgement.ended
+        };
+        if told.is_some_and(is_known) {
             let elsewhere = connection.nearest().interface != sighting.interface;
             return Some(if elsewhere { Suppressed::Elsewhere } else { Suppressed::Repeat });
         }
         let second = sighting.time.as_second();
         if !(self.second.saturating_sub(OLDER)..=self.second).contains(&second) {
             self.second = second;
-            self.told = Told::default();
+            self.told = ThisSecond::default();
         }
-        let told = self.told.of(judgement.grade);
-        if *told >= self.per_second {
+        let this_second = self.told.of(judgement.grade);
+        if *this_second >= self.per_second {
             return Some(Suppressed::Flood);
         }
-        *told += 1;
-        connection.told = Some(news);
+        *this_second += 1;
+        let grade = told.map_or(judgement.grade, |told| told.grade.max(judgement.grade));
+        connection.told = Some(Told { grade, failed, ended: judgement.ended });
         None
     }
 }
 
-impl Told {
+impl ThisSecond {
     const fn of(&mut self, grade: Grade) -> &mut u32 {
         match grade {
             Grade::Attempted => &mut self.attempted,
             Grade::Established => &mut self.established,
             Grade::Smb => &mut self.smb,
+            Grade::Authenticated => &mut self.authenticated,
+            Grade::Transferring => &mut self.transferring,
         }
     }
 }
@@ -98,7 +106,7 @@ mod tests {
     }
 
     fn judgement(grade: Grade, outcome: Outcome) -> Judgement {
-        Judgement { grade, outcome, severity: 21 }
+        Judgement { grade, outcome, ended: false, severity: 21 }
     }
 
     #[test]
@@ -112,6 +120,9 @@ mod tests {
         assert_eq!(tell(judgement(Grade::Attempted, Outcome::Unanswered)), Some(Suppressed::Repeat));
         assert_eq!(tell(judgement(Grade::Smb, Outcome::Connected)), None);
         assert_eq!(tell(judgement(Grade::Established, Outcome::Connected)), Some(Suppressed::Repeat));
+        let end = Judgement { ended: true, ..judgement(Grade::Smb, Outcome::Connected) };
+        assert_eq!([tell(end), tell(end)], [None, Some(Suppressed::Repeat)]);
+        assert_eq!(tell(judgement(Grade::Transferring, Outcome::Connected)), None);
     }
 
     /// Of `count` new connections at `second`, those that are told.
@@ -138,7 +149,9 @@ mod tests {
     #[test]
     fn a_flood_of_one_grade_leaves_the_others_their_second() {
         let mut suppressor = Suppressor::new(2);
-        for grade in [Grade::Attempted, Grade::Established, Grade::Smb] {
+        for grade in
+            [Grade::Attempted, Grade::Established, Grade::Smb, Grade::Authenticated, Grade::Transferring]
+        {
             assert_eq!(told(&mut suppressor, grade, 0, 5), 2, "{grade:?}");
         }
     }

@@ -7,6 +7,7 @@ use std::net::IpAddr;
 use jiff::Timestamp;
 use serde::Serialize;
 
+use crate::alert::spoken::Spoken;
 use crate::alert::workload::{ContainerFields, MountFields, Orchestrator};
 use crate::enrich::who::Method;
 use crate::judge::Grade;
@@ -233,6 +234,23 @@ pub(super) const THREAT: Threat = Threat {
     },
 };
 
+/// The same, where an identity was given away.
+pub(super) const IDENTITY_THREAT: Threat = Threat {
+    framework: "MITRE ATT&CK",
+    tactic: Named {
+        id: &["TA0001", "TA0006", "TA0010"],
+        name: &["Initial Access", "Credential Access", "Exfiltration"],
+    },
+    technique: Named {
+        id: &["T1190", "T1187", "T1048"],
+        name: &[
+            "Exploit Public-Facing Application",
+            "Forced Authentication",
+            "Exfiltration Over Alternative Protocol",
+        ],
+    },
+};
+
 #[derive(Clone, Debug, Serialize)]
 pub struct Related {
     pub ip: Vec<IpAddr>,
@@ -257,6 +275,8 @@ pub struct Details {
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub attempts: Vec<AttemptFields>,
     pub flow: Flow,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub smb: Option<Spoken>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub process: Option<Cut>,
     #[serde(skip_serializing_if = "Vec::is_empty")]

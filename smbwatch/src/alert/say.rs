@@ -1,12 +1,20 @@
 //! What an alert says in words.
 
 use crate::alert::Finding;
+use crate::alert::spoken;
+use crate::alert::text::size;
 use crate::enrich::who::Who;
 use crate::judge::{Grade, Judgement, Outcome};
+use crate::smb::{Dialogue, Protocol};
 
 /// `event.action` and `event.outcome`.
 pub(super) const fn action(judgement: &Judgement) -> (&'static str, &'static str) {
+    if judgement.ended {
+        return ("connection-ended", "success");
+    }
     match (judgement.grade, judgement.outcome) {
+        (Grade::Transferring, _) => ("data-transferring", "success"),
+        (Grade::Authenticated, _) => ("identity-sent", "success"),
         (Grade::Smb, _) => ("smb-spoken", "success"),
         (Grade::Established, _) => ("connection-established", "success"),
         (Grade::Attempted, Outcome::Refused) => ("connection-refused", "failure"),
@@ -17,17 +25,50 @@ pub(super) const fn action(judgement: &Judgement) -> (&'static str, &'static str
 
 /// One sentence that says what happened.
 pub(super) fn reason(finding: &Finding<'_>) -> String {
-    let Judgement { grade, outcome, .. } = finding.judgement;
+    let over: Vec<&str> = finding.seen.iter().map(|seen| seen.interface.as_str()).collect();
+    let subject = subject(finding.who);
+    let destination = finding.sighting.destination;
+    format!("{subject} {} {destination} over {}{}", what(finding), over.join(" and "), speaking(finding))
+}
+
+fn what(finding: &Finding<'_>) -> String {
+    let Judgement { grade, outcome, ended, .. } = finding.judgement;
+    let sent = || size(finding.sighting.sent);
     let what = match (grade, outcome) {
+        _ if ended => return format!("ended its connection after {} sent to", sent()),
+        (Grade::Transferring, _) => return format!("has sent {} to", sent()),
+        (Grade::Authenticated, _) => return format!("sent {} to", identity(finding.dialogue)),
         (Grade::Smb, _) => "spoke SMB with",
         (Grade::Established, _) => "connected to",
         (Grade::Attempted, Outcome::Refused) => "was refused by",
         (Grade::Attempted, Outcome::Unanswered) => "got no answer from",
         (Grade::Attempted, Outcome::Pending | Outcome::Connected) => "tried to connect to",
     };
-    let over: Vec<&str> = finding.seen.iter().map(|seen| seen.interface.as_str()).collect();
-    let subject = subject(finding.who);
-    format!("{subject} {what} {} over {}", finding.sighting.destination, over.join(" and "))
+    what.to_owned()
+}
+
+/// The identity that left: `the NTLM identity CORP\alice`.
+fn identity(dialogue: Option<&Dialogue>) -> String {
+    let Some(logon) = dialogue.and_then(spoken::identity) else { return "an identity".to_owned() };
+    if let Some(ticket) = &logon.ticket {
+        return format!("a Kerberos ticket for {} of {}", ticket.service, ticket.realm);
+    }
+    let user = logon.identity.user.as_deref().unwrap_or("?");
+    let domain = logon.identity.domain.as_ref().map(|domain| format!("{domain}\\")).unwrap_or_default();
+    format!("the NTLM identity {domain}{user}")
+}
+
+/// What there is to say of the protocol.
+fn speaking(finding: &Finding<'_>) -> &'static str {
+    let Some(dialogue) = finding.dialogue else { return "" };
+    match dialogue.protocol {
+        Some(Protocol::Tls) => ", which is not SMB but TLS",
+        Some(Protocol::Http) => ", which is not SMB but HTTP",
+        Some(Protocol::Ssh) => ", which is not SMB but SSH",
+        Some(Protocol::Other) => ", which is not SMB",
+        Some(Protocol::Smb) if spoken::is_smb1(dialogue) => ", by SMB 1",
+        Some(Protocol::Smb) | None => "",
+    }
 }
 
 fn subject(who: &Who) -> String {

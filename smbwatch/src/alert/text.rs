@@ -47,7 +47,8 @@ fn label(severity: u8) -> (&'static str, Style) {
     }
 }
 
-fn size(bytes: u64) -> String {
+/// Bytes in a unit that people read.
+pub(super) fn size(bytes: u64) -> String {
     const UNITS: [&str; 5] = ["B", "KiB", "MiB", "GiB", "TiB"];
     let mut unit = 0;
     let mut scaled = bytes;

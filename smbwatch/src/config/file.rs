@@ -24,6 +24,7 @@ pub struct File {
     pub exceptions: Vec<Exception>,
     pub interfaces: Interfaces,
     pub runtimes: Runtimes,
+    pub smb: Smb,
     pub limits: Limits,
     pub sinks: Option<Vec<Sink>>,
 }
@@ -57,14 +58,21 @@ pub struct Runtimes {
     pub labels: Option<Vec<String>>,
 }
 
+/// What is read of what is said.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Smb {
+    pub payload_bytes: Option<u32>,
+    pub transfer_kib: Option<u32>,
+    pub file_names: Option<usize>,
+}
+
 /// How much to keep and to say.
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Limits {
     pub flows: Option<u32>,
     pub ring_bytes: Option<u32>,
-    pub payload_bytes: Option<u32>,
-    pub transfer_kib: Option<u32>,
     pub alerts_per_second: Option<u32>,
 }
 

@@ -9,6 +9,7 @@ use jiff::Timestamp;
 
 use crate::alert::{Alerter, Finding, Seen};
 use crate::config::Config;
+use crate::converse::Conversations;
 use crate::correlate::{Attempt, Connection, Correlator, Key};
 use crate::decode::{Clock, decode};
 use crate::enrich::host::Host;
@@ -16,13 +17,14 @@ use crate::enrich::questions::{Answer, Question};
 use crate::enrich::{Clue, Enricher};
 use crate::judge::{Judgement, judge};
 use crate::metrics::{Account, Summary};
-use crate::observation::{FlowObservation, Observation};
+use crate::observation::{FlowObservation, Observation, PayloadObservation};
 use crate::pipeline::hold::Hold;
 use crate::pipeline::inquiry::Inquiry;
 use crate::probe::Probe;
 use crate::probe::roles::Role;
 use crate::runtime::Runtimes;
 use crate::sink::{self, Running};
+use crate::smb::Options;
 use crate::suppress::{Suppressed, Suppressor};
 
 /// How long an alert of a workload waits to be seen at the uplink, where NAT has given it another address.
@@ -36,6 +38,7 @@ pub(super) struct Stages {
     pub(super) config: Config,
     pub(super) enricher: Enricher,
     correlator: Correlator,
+    conversations: Conversations,
     suppressor: Suppressor,
     hold: Hold<Waiting>,
     inquiry: Inquiry,
@@ -94,6 +97,10 @@ impl Stages {
         Self {
             enricher: Enricher::new(runtimes),
             correlator: Correlator::new(capacity),
+            conversations: Conversations::new(
+                config.payload_bytes as usize,
+                Options { files: config.file_names },
+            ),
             suppressor: Suppressor::new(config.alerts_per_second),
             hold: Hold::new(),
             inquiry,
@@ -115,6 +122,7 @@ impl Stages {
                     self.inquiry.ask(&question);
                 }
             }
+            Ok(Observation::Payload(payload)) => self.payload(&payload, now),
             Err(error) => {
                 self.account.undecoded += 1;
                 log::error!("record not understood: {error}");
@@ -128,9 +136,33 @@ impl Stages {
             self.account.own += 1;
             return;
         }
-        let judgement = judge(&sighting, self.config.severity);
         let watch = self.enricher.watch(sighting.interface);
         let key = self.correlator.join(&sighting, watch.role);
+        self.conversations.saw(key, &sighting);
+        self.changed(key, sighting, now);
+    }
+
+    /// Adds what was said to its connection, whose grade may rise with it.
+    fn payload(&mut self, payload: &PayloadObservation, now: Instant) {
+        let watch = self.enricher.watch(payload.interface);
+        let Some(key) = self.correlator.find(payload, watch.role) else { return };
+        if !self.conversations.heard(key, payload) {
+            return;
+        }
+        let Some((latest, dialogue)) = self.conversations.of(key) else { return };
+        let judgement = judge(latest, Some(dialogue), self.config.severity);
+        let told = self.correlator.peek(key).and_then(|connection| connection.told);
+        if told.is_none_or(|told| told.grade < judgement.grade) {
+            self.account.rises += 1;
+            let sighting = FlowObservation { time: payload.time, lost: 0, ..latest.clone() };
+            self.changed(key, Box::new(sighting), now);
+        }
+    }
+
+    /// Tells, if it is worth telling, that a connection has changed.
+    fn changed(&mut self, key: Key, sighting: Box<FlowObservation>, now: Instant) {
+        let watch = self.enricher.watch(sighting.interface);
+        let judgement = judge(&sighting, self.conversations.dialogue(key), self.config.severity);
         let attempts = self.correlator.attempts(key, &sighting, judgement);
         let Some(connection) = self.correlator.connection(key) else { return };
         match self.suppressor.suppress(connection, &judgement, &sighting) {
@@ -246,6 +278,7 @@ impl Stages {
                 translated: connection.translated(),
                 seen: &seen,
                 attempts: &news.attempts,
+                dialogue: self.conversations.dialogue(waiting.connection),
                 who: &who,
                 suppressed: self.untold.suppressed,
                 lost: self.untold.lost,

@@ -100,6 +100,11 @@ impl Dialogue {
         self.chosen.as_ref()?.dialects.first().map(Dialect::version)
     }
 
+    /// Whether the client has said who it is, and proved it.
+    pub fn has_identified(&self) -> bool {
+        self.logons.iter().any(Logon::has_identified)
+    }
+
     /// Takes what a message says by its kind.
     pub(super) fn note(&mut self, note: Note) {
         match note {

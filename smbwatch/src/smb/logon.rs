@@ -34,6 +34,11 @@ pub struct Logon {
 }
 
 impl Logon {
+    /// Whether the client has proved who it is: with a response to a challenge, a password or a ticket.
+    pub const fn has_identified(&self) -> bool {
+        !self.anonymous && (self.response.is_some() || self.ticket.is_some())
+    }
+
     /// Takes the security buffer of a request.
     pub(super) fn client(&mut self, buffer: &[u8]) {
         let blob = spnego::read(buffer);
