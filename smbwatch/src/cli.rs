@@ -156,6 +156,8 @@ impl Run {
             config.interfaces = Interfaces { names: self.interfaces, ..Interfaces::default() };
         }
         check_permission()?;
+        // Payload may hold what must not get into a core file.
+        nix::sys::prctl::set_dumpable(false).context("keep this process out of core files")?;
         let _lock = Lock::take()?;
         let summary = pipeline::run(config, &self.run_dir, self.format)?;
         log::info!("{summary}");

@@ -95,7 +95,9 @@ fn text(state: &Path, share: &Path) -> String {
         "[global]\n\
          workgroup = CORP\n\
          smb ports = 445 139 8445\n\
-         map to guest = never\n\
+         map to guest = bad user\n\
+         guest account = nobody\n\
+         server min protocol = NT1\n\
          username map = {state}/users\n\
          passdb backend = tdbsam:{state}/passdb.tdb\n\
          private dir = {state}\n\
@@ -112,6 +114,7 @@ fn text(state: &Path, share: &Path) -> String {
          disable spoolss = yes\n\
          [share]\n\
          path = {share}\n\
+         guest ok = yes\n\
          read only = no\n"
     )
 }
