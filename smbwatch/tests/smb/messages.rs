@@ -169,8 +169,9 @@ fn chain(unicode: bool, offset: u16) -> Vec<u8> {
     let data = [&[b'#'; 48], padding, &names].concat();
     let mut session = andx(0x75, offset, 26);
     (session[14], session[16]) = (24, 24);
-    let path_padding: &[u8] =
-        if unicode && (33 + 26 + 2 + data.len() + 1 + 8 + 2 + 1) % 2 == 1 { b"\0" } else { b"" };
+    // The path stands behind 11 bytes of the block's fixed part and one of a password.
+    let odd = (usize::from(behind_session(unicode)) + 12) % 2 == 1;
+    let path_padding: &[u8] = if unicode && odd { b"\0" } else { b"" };
     let tree_data = [b"\0", path_padding, &text("\\\\files\\data\0"), b"?????\0"].concat();
     let mut tree = andx(0xff, 0, 8);
     tree[6] = 1;
