@@ -21,12 +21,16 @@ use crate::enrich::who::{Mount, Who};
 use crate::judge::Judgement;
 use crate::observation::FlowObservation;
 use crate::probe::roles::Direction;
+use crate::scan::Scan;
 use crate::smb::Dialogue;
 pub use document::Document;
 use document::*;
 
 /// What every alert says first, and always in the same words.
 const MESSAGE: &str = "SMB from a private network to the Internet";
+
+/// A scan is graver than any of its attempts.
+const SCAN_SEVERITY: u8 = 73;
 
 /// All that an alert is made of.
 pub struct Finding<'a> {
@@ -44,6 +48,8 @@ pub struct Finding<'a> {
     pub seen: &'a [Seen],
     /// The connections of the incident, if there is more than one.
     pub attempts: &'a [Attempt],
+    /// The scan that it is about.
+    pub scan: Option<&'a Scan>,
     /// What has been said.
     pub dialogue: Option<&'a Dialogue>,
     /// Who is behind it.
@@ -169,6 +175,7 @@ impl Alerter {
                     handshake: sighting.handshake.map(|duration| Handshake { duration }),
                 },
                 smb: finding.dialogue.and_then(spoken::spoken),
+                scan: finding.scan.map(scan),
                 process: process.filter(|process| process.arguments_cut).map(|_| Cut { args_cut: true }),
                 ancestors: process.map(ancestors).unwrap_or_default(),
                 suppressed: Count { count: finding.suppressed },
@@ -178,8 +185,10 @@ impl Alerter {
     }
 
     fn event(&self, finding: &Finding<'_>, incident: &str, now: Timestamp) -> Event {
-        let Finding { sighting, judgement, .. } = finding;
-        let (action, outcome) = say::action(judgement);
+        let Finding { sighting, judgement, scan, .. } = finding;
+        let (action, outcome) = scan.map_or(say::action(judgement), say::scan);
+        let severity =
+            if scan.is_some() { SCAN_SEVERITY.max(judgement.severity) } else { judgement.severity };
         let duration = sighting.time.duration_since(sighting.started).as_nanos();
         Event {
             kind: "alert",
@@ -187,8 +196,8 @@ impl Alerter {
             r#type: [if outcome == "success" { "allowed" } else { "info" }],
             action,
             outcome,
-            severity: judgement.severity,
-            risk_score: judgement.severity.into(),
+            severity,
+            risk_score: severity.into(),
             dataset: "smbwatch.alert",
             module: "smbwatch",
             provider: "ebpf",
@@ -219,6 +228,16 @@ impl Alerter {
             group: Group { id: process.gid.to_string() },
             parent: parent.map(ancestor),
         }
+    }
+}
+
+fn scan(scan: &Scan) -> ScanFields {
+    ScanFields {
+        start: scan.start,
+        destinations: scan.destinations,
+        more: scan.more,
+        connections: scan.connections,
+        samples: scan.samples.iter().map(ToString::to_string).collect(),
     }
 }
 

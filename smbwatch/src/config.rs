@@ -10,17 +10,21 @@ use std::path::{Path, PathBuf};
 
 use clap::ValueEnum;
 use ipnet::IpNet;
+use jiff::SignedDuration;
 use serde::Deserialize;
 use smbwatch_ebpf::event::MAX_PAYLOAD;
 use smbwatch_ebpf::settings::{MAX_PORTS, MAX_PREFIXES};
 
 use crate::ranges::{self, Kind, Range};
+use crate::scan::Threshold;
 use file::File;
 use interfaces::Interfaces;
 use runtimes::Runtimes;
 
 /// Largest tables that fit the counters and the kernel's limits.
 const MAX_FLOWS: u32 = 1 << 24;
+/// Destinations that are remembered of each workload.
+const MAX_SCAN: usize = 1 << 12;
 const RING_BYTES: std::ops::RangeInclusive<u32> = 1 << 16..=1 << 30;
 
 /// A named choice of sources and reserved ranges.
@@ -119,6 +123,8 @@ pub struct Config {
     pub transfer_kib: u32,
     /// Names of files of each connection that are told, at most.
     pub file_names: usize,
+    /// What makes a scan.
+    pub scan: Threshold,
     /// Alerts of each grade a second that are sent one by one; what exceeds them is counted.
     pub alerts_per_second: u32,
     /// Where alerts go.
@@ -146,6 +152,7 @@ impl Default for Config {
             payload_bytes: 1 << 13,
             transfer_kib: 1 << 10,
             file_names: 0,
+            scan: Threshold { destinations: 20, window: SignedDuration::from_secs(60) },
             alerts_per_second: 1000,
             sinks: vec![SinkConfig::Stdout],
         }
@@ -234,6 +241,11 @@ impl Config {
         set(&mut config.back_end, file.interfaces.back_end);
         set(&mut config.flows, file.limits.flows);
         set(&mut config.ring_bytes, file.limits.ring_bytes);
+        set(&mut config.scan.destinations, file.scan.destinations);
+        set(
+            &mut config.scan.window,
+            file.scan.seconds.map(|seconds| SignedDuration::from_secs(seconds.into())),
+        );
         set(&mut config.payload_bytes, file.smb.payload_bytes);
         set(&mut config.transfer_kib, file.smb.transfer_kib);
         set(&mut config.file_names, file.smb.file_names);
@@ -300,6 +312,12 @@ impl Config {
             return Err(format!(
                 "`smb.payload_bytes` is {}; give at most {MAX_PAYLOAD}, or 0 for none",
                 self.payload_bytes
+            ));
+        }
+        if self.scan.destinations > MAX_SCAN {
+            return Err(format!(
+                "`scan.destinations` is {}; give at most {MAX_SCAN}, or 0 for none",
+                self.scan.destinations
             ));
         }
         if self.alerts_per_second == 0 {

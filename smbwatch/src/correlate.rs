@@ -30,6 +30,8 @@ pub struct Connection {
     pub incident: u64,
     /// What was told of it.
     pub told: Option<Told>,
+    /// It is counted as a part of a scan.
+    pub scanned: bool,
     first: Place,
     others: Vec<Place>,
 }
@@ -181,7 +183,8 @@ impl Correlator {
         incident
     }
 
-    const fn next(&mut self) -> u64 {
+    /// The number of a new incident.
+    pub const fn next(&mut self) -> u64 {
         self.incidents += 1;
         self.incidents
     }
@@ -230,7 +233,7 @@ impl Attempt {
 impl Connection {
     /// A connection of an incident, seen for the first time.
     pub const fn new(incident: u64, first: Place) -> Self {
-        Self { incident, told: None, first, others: Vec::new() }
+        Self { incident, told: None, scanned: false, first, others: Vec::new() }
     }
 
     /// Every place where it was seen, in that order.

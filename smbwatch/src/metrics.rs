@@ -19,6 +19,8 @@ pub struct Account {
     pub elsewhere: u64,
     /// Records of connections from the host's own address, which is no source, and of no workload behind it.
     pub own: u64,
+    /// Records that were told as parts of a scan.
+    pub scanned: u64,
     /// Records that were not told because there were too many in one second.
     pub flooded: u64,
     /// Records that were not understood.
@@ -39,7 +41,7 @@ pub struct Summary {
 impl Account {
     /// Records that made no alert although they were understood.
     pub const fn suppressed(&self) -> u64 {
-        self.repeated + self.elsewhere + self.own + self.flooded
+        self.repeated + self.elsewhere + self.own + self.scanned + self.flooded
     }
 }
 
@@ -62,7 +64,7 @@ impl Summary {
 
 impl fmt::Display for Summary {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Account { alerted, repeated, elsewhere, own, flooded, undecoded, .. } = self.account;
+        let Account { alerted, repeated, elsewhere, own, scanned, flooded, undecoded, .. } = self.account;
         let sign = if self.agrees() { "=" } else { "!=" };
         write!(
             formatter,
@@ -71,11 +73,11 @@ impl fmt::Display for Summary {
             self.account.suppressed(),
             self.lost()
         )?;
-        if elsewhere + own + flooded != 0 {
+        if elsewhere + own + scanned + flooded != 0 {
             write!(
                 formatter,
                 "\n  suppressed: {repeated} repeats, {elsewhere} seen at another interface, {own} of the \
-                 host's own address, {flooded} over limits.alerts_per_second"
+                 host's own address, {scanned} parts of scans, {flooded} over limits.alerts_per_second"
             )?;
         }
         if self.lost() != 0 {

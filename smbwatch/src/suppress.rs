@@ -14,6 +14,8 @@ pub enum Suppressed {
     Repeat,
     /// It was told when another interface saw it.
     Elsewhere,
+    /// It is counted as a part of a scan.
+    Scan,
     /// More alerts of its grade than the limit in this second.
     Flood,
 }

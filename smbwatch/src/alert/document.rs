@@ -278,11 +278,22 @@ pub struct Details {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub smb: Option<Spoken>,
     #[serde(skip_serializing_if = "Option::is_none")]
+    pub scan: Option<ScanFields>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub process: Option<Cut>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub ancestors: Vec<Relative>,
     pub suppressed: Count,
     pub lost: Count,
+}
+
+#[derive(Clone, Debug, Serialize)]
+pub struct ScanFields {
+    pub start: Timestamp,
+    pub destinations: usize,
+    pub more: bool,
+    pub connections: u64,
+    pub samples: Vec<String>,
 }
 
 #[derive(Clone, Debug, Serialize)]

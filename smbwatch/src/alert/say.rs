@@ -5,6 +5,7 @@ use crate::alert::spoken;
 use crate::alert::text::size;
 use crate::enrich::who::Who;
 use crate::judge::{Grade, Judgement, Outcome};
+use crate::scan::Scan;
 use crate::smb::{Dialogue, Protocol};
 
 /// `event.action` and `event.outcome`.
@@ -23,11 +24,25 @@ pub(super) const fn action(judgement: &Judgement) -> (&'static str, &'static str
     }
 }
 
+/// The same of a scan.
+pub(super) const fn scan(scan: &Scan) -> (&'static str, &'static str) {
+    (if scan.again { "scan-continued" } else { "scan-detected" }, "unknown")
+}
+
 /// One sentence that says what happened.
 pub(super) fn reason(finding: &Finding<'_>) -> String {
     let over: Vec<&str> = finding.seen.iter().map(|seen| seen.interface.as_str()).collect();
     let subject = subject(finding.who);
     let destination = finding.sighting.destination;
+    if let Some(scan) = finding.scan {
+        let Scan { destinations, connections, .. } = scan;
+        let more = if scan.more { "more than " } else { "" };
+        let seconds = finding.sighting.time.duration_since(scan.start).as_secs().max(1);
+        return format!(
+            "{subject} has tried {more}{destinations} destinations by {connections} connections in {seconds} s, \
+             {destination} the latest"
+        );
+    }
     format!("{subject} {} {destination} over {}{}", what(finding), over.join(" and "), speaking(finding))
 }
 

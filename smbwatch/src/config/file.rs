@@ -25,6 +25,7 @@ pub struct File {
     pub interfaces: Interfaces,
     pub runtimes: Runtimes,
     pub smb: Smb,
+    pub scan: Scan,
     pub limits: Limits,
     pub sinks: Option<Vec<Sink>>,
 }
@@ -65,6 +66,14 @@ pub struct Smb {
     pub payload_bytes: Option<u32>,
     pub transfer_kib: Option<u32>,
     pub file_names: Option<usize>,
+}
+
+/// What makes a scan.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Scan {
+    pub destinations: Option<usize>,
+    pub seconds: Option<u32>,
 }
 
 /// How much to keep and to say.

@@ -23,6 +23,7 @@ use crate::pipeline::inquiry::Inquiry;
 use crate::probe::Probe;
 use crate::probe::roles::Role;
 use crate::runtime::Runtimes;
+use crate::scan::{Part, Scan, Scans};
 use crate::sink::{self, Running};
 use crate::smb::Options;
 use crate::suppress::{Suppressed, Suppressor};
@@ -39,6 +40,7 @@ pub(super) struct Stages {
     pub(super) enricher: Enricher,
     correlator: Correlator,
     conversations: Conversations,
+    scans: Scans,
     suppressor: Suppressor,
     hold: Hold<Waiting>,
     inquiry: Inquiry,
@@ -67,6 +69,8 @@ struct News {
     sighting: Box<FlowObservation>,
     judgement: Judgement,
     attempts: Vec<Attempt>,
+    /// The scan that it is told for.
+    scan: Option<Scan>,
 }
 
 impl Waiting {
@@ -101,6 +105,7 @@ impl Stages {
                 config.payload_bytes as usize,
                 Options { files: config.file_names },
             ),
+            scans: Scans::new(config.scan),
             suppressor: Suppressor::new(config.alerts_per_second),
             hold: Hold::new(),
             inquiry,
@@ -161,33 +166,41 @@ impl Stages {
 
     /// Tells, if it is worth telling, that a connection has changed.
     fn changed(&mut self, key: Key, sighting: Box<FlowObservation>, now: Instant) {
-        let watch = self.enricher.watch(sighting.interface);
         let judgement = judge(&sighting, self.conversations.dialogue(key), self.config.severity);
         let attempts = self.correlator.attempts(key, &sighting, judgement);
         let Some(connection) = self.correlator.connection(key) else { return };
-        match self.suppressor.suppress(connection, &judgement, &sighting) {
+        let (suppressed, scan) = match self.scans.part(connection, &judgement, &sighting) {
+            Part::None => (self.suppressor.suppress(connection, &judgement, &sighting), None),
+            Part::Counted => (Some(Suppressed::Scan), None),
+            Part::Told(scan) => (None, Some(scan)),
+        };
+        match suppressed {
             Some(reason) => {
                 self.untold.suppressed += 1;
                 *match reason {
                     Suppressed::Repeat => &mut self.account.repeated,
                     Suppressed::Elsewhere => &mut self.account.elsewhere,
+                    Suppressed::Scan => &mut self.account.scanned,
                     Suppressed::Flood => &mut self.account.flooded,
                 } += 1;
             }
-            None => {
-                let known = connection.clone();
-                let news = News { sighting, judgement, attempts };
-                if let Some(waiting) = self.hold.find(|waiting| waiting.connection == key) {
-                    waiting.news.push(news);
-                    waiting.known = known;
-                    return;
-                }
-                let (news, asked) = (vec![news], Vec::new());
-                let left_by = if watch.role == Role::Workload { now + TRANSLATION } else { now };
-                let answered_by = now + ANSWERS;
-                self.tell_or_wait(Waiting { connection: key, news, known, left_by, answered_by, asked }, now);
-            }
+            None => self.tell_or_hold(key, News { sighting, judgement, attempts, scan }, now),
         }
+    }
+
+    /// Tells what is new of a connection, after all that waits to be told of it.
+    fn tell_or_hold(&mut self, key: Key, news: News, now: Instant) {
+        let Some(known) = self.correlator.peek(key).cloned() else { return };
+        if let Some(waiting) = self.hold.find(|waiting| waiting.connection == key) {
+            waiting.news.push(news);
+            waiting.known = known;
+            return;
+        }
+        let of_workload = self.enricher.watch(news.sighting.interface).role == Role::Workload;
+        let left_by = if of_workload { now + TRANSLATION } else { now };
+        let (answered_by, asked) = (now + ANSWERS, Vec::new());
+        let waiting = Waiting { connection: key, news: vec![news], known, left_by, answered_by, asked };
+        self.tell_or_wait(waiting, now);
     }
 
     fn tell_or_wait(&mut self, mut waiting: Waiting, now: Instant) {
@@ -273,11 +286,12 @@ impl Stages {
             let finding = Finding {
                 sighting,
                 judgement: news.judgement,
-                incident: connection.incident,
+                incident: news.scan.as_ref().map_or(connection.incident, |scan| scan.incident),
                 source: connection.nearest().source,
                 translated: connection.translated(),
                 seen: &seen,
                 attempts: &news.attempts,
+                scan: news.scan.as_ref(),
                 dialogue: self.conversations.dialogue(waiting.connection),
                 who: &who,
                 suppressed: self.untold.suppressed,
