@@ -11,3 +11,4 @@ pub mod tap;
 pub mod samba;
 pub mod agent;
 pub mod ecs;
+pub mod capture;
