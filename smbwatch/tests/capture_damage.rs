@@ -37,13 +37,9 @@ fn what_is_wrong_is_said_with_its_place_and_the_way_out() {
         (
             b"\x1f\x8b\x08\x00\x00".to_vec(),
             0,
-            "the capture is compressed with gzip; pipe it through `zcat FILE | smbwatch replay -`",
+            "the capture is compressed with gzip; give `zcat FILE | smbwatch replay -`",
         ),
-        (
-            b"\x28\xb5\x2f\xfd".to_vec(),
-            0,
-            "the capture is compressed with zstd; pipe it through `zstdcat FILE",
-        ),
+        (b"\x28\xb5\x2f\xfd".to_vec(), 0, "the capture is compressed with zstd; give `zstdcat FILE"),
         (b"\xd4\xc3".to_vec(), 0, "neither pcap nor pcapng: it begins with [d4, c3]"),
         (
             b"{\"@timestamp\":".to_vec(),

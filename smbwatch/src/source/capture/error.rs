@@ -4,6 +4,7 @@ use std::io;
 
 use super::MAX_PACKET;
 use super::link::Unsupported;
+use crate::source::compression::Compression;
 
 /// Reading stopped, or one packet could not be read.
 #[derive(Debug, thiserror::Error)]
@@ -12,8 +13,8 @@ pub enum Error {
     #[error("the capture is empty: not even a header is there")]
     Empty,
     /// The stream is compressed.
-    #[error("the capture is compressed with {0}; pipe it through `{1} FILE | smbwatch replay -`")]
-    Compressed(&'static str, &'static str),
+    #[error("the capture is compressed with {}; give `{} FILE | smbwatch replay -`", .0.name, .0.tool)]
+    Compressed(Compression),
     /// The stream is of another kind.
     #[error(
         "neither pcap nor pcapng: it begins with {start:02x?}{}",
@@ -93,16 +94,6 @@ pub enum Problem {
 impl Error {
     /// Names what begins with `start` and is no capture.
     pub(super) fn unknown(start: &[u8]) -> Self {
-        const COMPRESSED: [(&[u8], &str, &str); 5] = [
-            (b"\x1f\x8b", "gzip", "zcat"),
-            (b"\x28\xb5\x2f\xfd", "zstd", "zstdcat"),
-            (b"\xfd7zX", "xz", "xzcat"),
-            (b"BZh", "bzip2", "bzcat"),
-            (b"\x04\x22\x4d\x18", "LZ4", "lz4cat"),
-        ];
-        match COMPRESSED.iter().find(|(magic, ..)| start.starts_with(magic)) {
-            Some((_, name, tool)) => Self::Compressed(name, tool),
-            None => Self::Format { start: start.to_owned() },
-        }
+        Compression::of(start).map_or_else(|| Self::Format { start: start.to_owned() }, Self::Compressed)
     }
 }

@@ -1,0 +1,140 @@
+//! The fields of a document as they were written, and what they must be.
+
+use std::borrow::Cow;
+use std::fmt;
+use std::net::IpAddr;
+
+use jiff::Timestamp;
+
+use super::error::Problem;
+use super::place::{FIELDS, Field, Place};
+
+/// As much of a wrong value as an error shows.
+const SHOWN: usize = 64;
+
+/// A value that is neither an object nor a list.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) enum Scalar<'a> {
+    Text(Cow<'a, str>),
+    Whole(u64),
+    Real(f64),
+}
+
+/// What a document tells. Of several values the first one counts.
+pub(super) struct Fields<'a> {
+    values: [Option<Scalar<'a>>; FIELDS],
+    /// One of `event.type` is `denied`.
+    pub(super) denied: bool,
+    /// The document is what a search found.
+    pub(super) search: bool,
+}
+
+impl Default for Fields<'_> {
+    fn default() -> Self {
+        Self { values: [const { None }; FIELDS], denied: false, search: false }
+    }
+}
+
+impl<'a> Fields<'a> {
+    pub(super) fn set(&mut self, place: Place, value: Scalar<'a>) {
+        let Place::Field(field) = place else { return };
+        if field == Field::EventType {
+            self.denied |= matches!(&value, Scalar::Text(text) if text == "denied");
+        }
+        if let Some(slot @ None) = self.values.get_mut(field as usize) {
+            *slot = Some(value);
+        }
+    }
+
+    fn get(&self, field: Field) -> Option<&Scalar<'a>> {
+        self.values.get(field as usize)?.as_ref()
+    }
+
+    pub(super) fn text(&self, field: Field) -> Option<Cow<'a, str>> {
+        Some(match self.get(field)? {
+            Scalar::Text(text) => text.clone(),
+            number @ (Scalar::Whole(_) | Scalar::Real(_)) => number.to_string().into(),
+        })
+    }
+
+    /// The first of two fields that is there.
+    pub(super) fn either(&self, first: Field, second: Field) -> Option<Cow<'a, str>> {
+        self.text(first).or_else(|| self.text(second))
+    }
+
+    pub(super) fn is(&self, field: Field, values: &[&str]) -> bool {
+        let Some(Scalar::Text(text)) = self.get(field) else { return false };
+        values.iter().any(|value| text.eq_ignore_ascii_case(value))
+    }
+
+    pub(super) fn str(&self, field: Field) -> Option<&str> {
+        match self.get(field)? {
+            Scalar::Text(text) => Some(text),
+            Scalar::Whole(_) | Scalar::Real(_) => None,
+        }
+    }
+
+    /// An IPv4 address that is written as an IPv6 one is an IPv4 address, as Elasticsearch has it.
+    pub(super) fn address(&self, field: Field, name: &'static str) -> Result<Option<IpAddr>, Problem> {
+        self.read(field, name, "no IP address", |value| match value {
+            Scalar::Text(text) => text.parse::<IpAddr>().ok().map(|address| address.to_canonical()),
+            Scalar::Whole(_) | Scalar::Real(_) => None,
+        })
+    }
+
+    pub(super) fn number<N: TryFrom<u64>>(
+        &self,
+        field: Field,
+        name: &'static str,
+    ) -> Result<Option<N>, Problem> {
+        self.read(field, name, "no such number", |value| N::try_from(value.whole()?).ok())
+    }
+
+    /// Text as in RFC 3339, or milliseconds since 1970.
+    pub(super) fn time(&self, field: Field, name: &'static str) -> Result<Option<Timestamp>, Problem> {
+        self.read(field, name, "no time", |value| match (value, value.whole()) {
+            (_, Some(milliseconds)) => Timestamp::from_millisecond(i64::try_from(milliseconds).ok()?).ok(),
+            (Scalar::Text(text), None) => text.parse().ok(),
+            (Scalar::Whole(_) | Scalar::Real(_), None) => None,
+        })
+    }
+
+    fn read<T>(
+        &self,
+        field: Field,
+        name: &'static str,
+        wanted: &'static str,
+        read: impl Fn(&Scalar<'_>) -> Option<T>,
+    ) -> Result<Option<T>, Problem> {
+        let Some(value) = self.get(field) else { return Ok(None) };
+        let wrong = || {
+            let value = value.to_string().chars().take(SHOWN).collect::<String>();
+            Problem::Field { field: name, value: format!("{value:?}"), wanted }
+        };
+        read(value).map(Some).ok_or_else(wrong)
+    }
+}
+
+impl Scalar<'_> {
+    /// A number that is whole and not negative, even if it is written as text or with a fraction of zero.
+    fn whole(&self) -> Option<u64> {
+        match self {
+            Self::Whole(number) => Some(*number),
+            Self::Text(text) => text.parse().ok(),
+            #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "checked before")]
+            Self::Real(number) => {
+                (number.fract() == 0.0 && (0.0..9e15).contains(number)).then_some(*number as u64)
+            }
+        }
+    }
+}
+
+impl fmt::Display for Scalar<'_> {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Text(text) => formatter.write_str(text),
+            Self::Whole(number) => write!(formatter, "{number}"),
+            Self::Real(number) => write!(formatter, "{number}"),
+        }
+    }
+}
