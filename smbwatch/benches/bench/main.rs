@@ -10,6 +10,7 @@ mod flood;
 mod footprint;
 mod latency;
 mod program;
+mod reading;
 mod throughput;
 
 use support::lab::Lab;
@@ -22,8 +23,9 @@ fn main() {
     let json = arguments.iter().any(|argument| argument == "--json");
     let only: Vec<&str> =
         arguments.iter().map(String::as_str).filter(|argument| !argument.starts_with("--")).collect();
-    let parts: [(&str, Part); 5] = [
+    let parts: [(&str, Part); 6] = [
         ("program", program::measure),
+        ("reading", reading::measure),
         ("throughput", throughput::measure),
         ("latency", latency::measure),
         ("flood", flood::measure),
