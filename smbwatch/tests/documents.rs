@@ -216,6 +216,7 @@ fn a_bad_line_is_named_and_the_next_one_is_read() {
             "{\"took\":1,\"hits\":{\"hits\":[{\"_source\":{}}]}}",
             "line 2: the answer to a search; give its documents one a line",
         ),
+        (&format!("{{\"source\":{}", "[".repeat(100_000)), "line 2: column 137: recursion limit exceeded"),
         (&long, "line 2: longer than 1048576 bytes; give one document a line"),
         (&good("10.0.0.5", "10.0.0.500"), "line 2: `source.ip` is \"10.0.0.500\", which is no IP address"),
         (&good("\"8.8.8.8\"", "8"), "line 2: `destination.ip` is \"8\", which is no IP address"),

@@ -10,9 +10,9 @@ use smbwatch_ebpf::testing::build::{IPV4, Ipv4, Tcp, ethernet};
 use crate::figure::{Figure, Reach};
 use crate::support::capture::{Order, Pcapng, pcap_header, pcap_record};
 
-const PACKETS: u32 = 4_000_000;
+const PACKETS: u32 = 2_000_000;
 const PAYLOAD: usize = 64;
-const DOCUMENTS: usize = 400_000;
+const DOCUMENTS: usize = 200_000;
 const ROUNDS: usize = 5;
 
 const EVENTS: [&str; 8] = [

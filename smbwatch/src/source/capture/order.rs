@@ -2,8 +2,6 @@
 
 use jiff::Timestamp;
 
-use super::error::Problem;
-
 const NANOSECONDS: u128 = 1_000_000_000;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -39,9 +37,8 @@ impl Order {
 }
 
 /// The time that is `ticks` of a clock with `per_second` of them behind `seconds`.
-pub(super) fn time(seconds: i64, ticks: u64, per_second: u64) -> Result<Timestamp, Problem> {
-    let whole = i64::try_from(ticks / per_second.max(1)).ok().and_then(|whole| seconds.checked_add(whole));
-    let rest = u128::from(ticks % per_second.max(1)) * NANOSECONDS / u128::from(per_second.max(1));
-    let nanoseconds = i32::try_from(rest).unwrap_or(0);
-    whole.and_then(|whole| Timestamp::new(whole, nanoseconds).ok()).ok_or(Problem::Time)
+pub(super) fn time(seconds: i64, ticks: u64, per_second: u64) -> Option<Timestamp> {
+    let whole = i64::try_from(ticks.checked_div(per_second)?).ok()?;
+    let nanoseconds = u128::from(ticks % per_second) * NANOSECONDS / u128::from(per_second);
+    Timestamp::new(seconds.checked_add(whole)?, i32::try_from(nanoseconds).ok()?).ok()
 }

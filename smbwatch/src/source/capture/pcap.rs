@@ -62,7 +62,7 @@ impl File {
         if bytes.len() < length {
             return Err(Problem::Ends);
         }
-        let time = time(i64::from(seconds), u64::from(ticks), per_second)?;
+        let time = time(i64::from(seconds), u64::from(ticks), per_second).ok_or(Problem::Time)?;
         Ok(Some(Record { time, link: Ok(self.link), interface: 0, bytes, original }))
     }
 }

@@ -99,7 +99,7 @@ impl Section {
         let interface = self.interface(index)?;
         let ticks = u64::from(high) << 32 | u64::from(low);
         let bytes = take(body.get(PACKET_FIELDS..).unwrap_or_default(), captured)?;
-        let (link, time) = (interface.link, interface.time(ticks)?);
+        let (link, time) = (interface.link, interface.time(ticks).ok_or(Problem::Time)?);
         self.time = time;
         Ok(Record { time, link, interface: index, bytes, original })
     }

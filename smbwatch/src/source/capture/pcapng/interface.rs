@@ -47,7 +47,7 @@ impl Interface {
         Ok(interface)
     }
 
-    pub(super) fn time(&self, ticks: u64) -> Result<Timestamp, Problem> {
+    pub(super) fn time(&self, ticks: u64) -> Option<Timestamp> {
         time(self.offset, ticks, self.per_second)
     }
 }
