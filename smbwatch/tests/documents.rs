@@ -220,10 +220,10 @@ fn a_bad_line_is_named_and_the_next_one_is_read() {
         (&long, "line 2: longer than 1048576 bytes; give one document a line"),
         (&good("10.0.0.5", "10.0.0.500"), "line 2: `source.ip` is \"10.0.0.500\", which is no IP address"),
         (&good("\"8.8.8.8\"", "8"), "line 2: `destination.ip` is \"8\", which is no IP address"),
-        (&good("445", "-1"), "line 2: `destination.port` is \"-1\", which is no such number"),
-        (&good("445", "65536"), "line 2: `destination.port` is \"65536\", which is no such number"),
-        (&good("445", "4.5"), "line 2: `destination.port` is \"4.5\", which is no such number"),
-        (&good("445", "\"smb\""), "line 2: `destination.port` is \"smb\", which is no such number"),
+        (&good("445", "-1"), "line 2: `destination.port` is \"-1\", which is no port"),
+        (&good("445", "65536"), "line 2: `destination.port` is \"65536\", which is no port"),
+        (&good("445", "4.5"), "line 2: `destination.port` is \"4.5\", which is no port"),
+        (&good("445", "\"smb\""), "line 2: `destination.port` is \"smb\", which is no port"),
         (&good("2026-01", "2026-13"), "line 2: `@timestamp` is \"2026-13-01T00:00:00Z\", which is no time"),
         (&good("@timestamp", "time"), "line 2: neither `@timestamp` nor `event.start`"),
         (
@@ -243,6 +243,13 @@ fn a_bad_line_is_named_and_the_next_one_is_read() {
         told,
         ["line 1: the documents are compressed with gzip; give `zcat FILE | smbwatch replay --ecs -`"]
     );
+}
+
+#[test]
+fn what_the_rule_does_not_ask_for_may_be_wrong() {
+    let line = r#"{"@timestamp":0,"source":{"ip":"10.0.0.5","port":-1,"bytes":"many"},"destination":{"ip":"8.8.8.8","port":445},"network.transport":"tcp","event":{"start":"yesterday","duration":0.5},"process.pid":"x","host.name":{"first":"a"},"user.name":true}"#;
+    assert_eq!(read(line.as_bytes(), details), ["1970-01-01T00:00:00Z ? ? ? ? ?"]);
+    assert_eq!(read(line.as_bytes(), summary), ["tcp 10.0.0.5 ? > 8.8.8.8 445 Unknown match"]);
 }
 
 #[test]

@@ -6,7 +6,7 @@ use std::net::IpAddr;
 use jiff::Timestamp;
 
 use super::error::Problem;
-use super::fields::Fields;
+use super::fields::{Fields, Scalar};
 use super::outcome::Outcome;
 use super::place::Field;
 
@@ -112,20 +112,33 @@ impl Event<'_> {
 impl<'a> Fields<'a> {
     /// The event, or none where an address is missing.
     pub(super) fn event(&self) -> Result<Option<Event<'a>>, Problem> {
-        let source = self.endpoint(&SOURCE)?;
-        let destination = self.endpoint(&DESTINATION)?;
+        let address = |field, name| self.must(field, name, "no IP address", Scalar::address);
+        let source = address(Field::SourceIp, "source.ip")?;
+        let destination = address(Field::DestinationIp, "destination.ip")?;
         let (Some(source), Some(destination)) = (source, destination) else { return Ok(None) };
-        let start = self.time(Field::Start, "event.start")?;
-        let time = self.time(Field::Timestamp, "@timestamp")?.or(start).ok_or(Problem::NoTime)?;
+        let source = Endpoint {
+            address: source,
+            port: self.may(Field::SourcePort, Scalar::number),
+            bytes: self.may(Field::SourceBytes, Scalar::number),
+            packets: self.may(Field::SourcePackets, Scalar::number),
+        };
+        let destination = Endpoint {
+            address: destination,
+            port: self.must(Field::DestinationPort, "destination.port", "no port", Scalar::number)?,
+            bytes: self.may(Field::DestinationBytes, Scalar::number),
+            packets: self.may(Field::DestinationPackets, Scalar::number),
+        };
+        let start = self.may(Field::Start, Scalar::time);
+        let time = self.must(Field::Timestamp, "@timestamp", "no time", Scalar::time)?;
         Ok(Some(Event {
-            time,
+            time: time.or(start).ok_or(Problem::NoTime)?,
             start,
-            end: self.time(Field::End, "event.end")?,
-            duration: self.number(Field::Duration, "event.duration")?,
+            end: self.may(Field::End, Scalar::time),
+            duration: self.may(Field::Duration, Scalar::number),
             source,
             destination,
             outcome: Outcome::of(self, destination.packets),
-            process: self.process()?,
+            process: self.process(),
             transport: self.transport()?,
             protocol: self.text(Field::Protocol),
             community_id: self.text(Field::CommunityId),
@@ -147,17 +160,6 @@ impl<'a> Fields<'a> {
         }))
     }
 
-    fn endpoint(&self, names: &[(Field, &'static str); 4]) -> Result<Option<Endpoint>, Problem> {
-        let &[address, port, bytes, packets] = names;
-        let Some(address) = self.address(address.0, address.1)? else { return Ok(None) };
-        Ok(Some(Endpoint {
-            address,
-            port: self.number(port.0, port.1)?,
-            bytes: self.number(bytes.0, bytes.1)?,
-            packets: self.number(packets.0, packets.1)?,
-        }))
-    }
-
     fn transport(&self) -> Result<Option<Cow<'a, str>>, Problem> {
         if let Some(mut transport) = self.text(Field::Transport) {
             if transport.bytes().any(|byte| byte.is_ascii_uppercase()) {
@@ -165,7 +167,8 @@ impl<'a> Fields<'a> {
             }
             return Ok(Some(transport));
         }
-        Ok(self.number::<u8>(Field::IanaNumber, "network.iana_number")?.and_then(|number| match number {
+        let number = self.must(Field::IanaNumber, "network.iana_number", "no protocol", Scalar::number)?;
+        Ok(number.and_then(|number: u8| match number {
             1 => Some("icmp".into()),
             6 => Some("tcp".into()),
             17 => Some("udp".into()),
@@ -174,34 +177,17 @@ impl<'a> Fields<'a> {
         }))
     }
 
-    fn process(&self) -> Result<Process<'a>, Problem> {
-        let pid = self.number(Field::SourceProcessPid, "source.process.pid")?;
-        let name = self.text(Field::SourceProcessName);
-        let executable = self.text(Field::SourceProcessExecutable);
-        if pid.is_some() || name.is_some() || executable.is_some() {
-            return Ok(Process { name, pid, executable });
+    fn process(&self) -> Process<'a> {
+        let process = |name, pid, executable| Process {
+            name: self.text(name),
+            pid: self.may(pid, Scalar::number),
+            executable: self.text(executable),
+        };
+        let source =
+            process(Field::SourceProcessName, Field::SourceProcessPid, Field::SourceProcessExecutable);
+        if source != Process::default() || self.is(Field::ObserverType, &["firewall"]) {
+            return source;
         }
-        if self.is(Field::ObserverType, &["firewall"]) {
-            return Ok(Process::default());
-        }
-        Ok(Process {
-            name: self.text(Field::ProcessName),
-            pid: self.number(Field::ProcessPid, "process.pid")?,
-            executable: self.text(Field::ProcessExecutable),
-        })
+        process(Field::ProcessName, Field::ProcessPid, Field::ProcessExecutable)
     }
 }
-
-const SOURCE: [(Field, &str); 4] = [
-    (Field::SourceIp, "source.ip"),
-    (Field::SourcePort, "source.port"),
-    (Field::SourceBytes, "source.bytes"),
-    (Field::SourcePackets, "source.packets"),
-];
-
-const DESTINATION: [(Field, &str); 4] = [
-    (Field::DestinationIp, "destination.ip"),
-    (Field::DestinationPort, "destination.port"),
-    (Field::DestinationBytes, "destination.bytes"),
-    (Field::DestinationPackets, "destination.packets"),
-];

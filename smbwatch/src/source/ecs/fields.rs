@@ -74,57 +74,55 @@ impl<'a> Fields<'a> {
         }
     }
 
-    /// An IPv4 address that is written as an IPv6 one is an IPv4 address, as Elasticsearch has it.
-    pub(super) fn address(&self, field: Field, name: &'static str) -> Result<Option<IpAddr>, Problem> {
-        self.read(field, name, "no IP address", |value| match value {
-            Scalar::Text(text) => text.parse::<IpAddr>().ok().map(|address| address.to_canonical()),
-            Scalar::Whole(_) | Scalar::Real(_) => None,
-        })
-    }
-
-    pub(super) fn number<N: TryFrom<u64>>(
-        &self,
-        field: Field,
-        name: &'static str,
-    ) -> Result<Option<N>, Problem> {
-        self.read(field, name, "no such number", |value| N::try_from(value.whole()?).ok())
-    }
-
-    /// Text as in RFC 3339, or milliseconds since 1970.
-    pub(super) fn time(&self, field: Field, name: &'static str) -> Result<Option<Timestamp>, Problem> {
-        self.read(field, name, "no time", |value| match (value, value.whole()) {
-            (_, Some(milliseconds)) => Timestamp::from_millisecond(i64::try_from(milliseconds).ok()?).ok(),
-            (Scalar::Text(text), None) => text.parse().ok(),
-            (Scalar::Whole(_) | Scalar::Real(_), None) => None,
-        })
-    }
-
-    fn read<T>(
+    /// What the rule asks for: it may be missing, but not wrong.
+    pub(super) fn must<T>(
         &self,
         field: Field,
         name: &'static str,
         wanted: &'static str,
-        read: impl Fn(&Scalar<'_>) -> Option<T>,
+        read: impl Fn(&Scalar<'a>) -> Option<T>,
     ) -> Result<Option<T>, Problem> {
         let Some(value) = self.get(field) else { return Ok(None) };
         let wrong = || {
-            let value = value.to_string().chars().take(SHOWN).collect::<String>();
-            Problem::Field { field: name, value: format!("{value:?}"), wanted }
+            let shown = value.to_string().chars().take(SHOWN).collect::<String>();
+            Problem::Field { field: name, value: format!("{shown:?}"), wanted }
         };
         read(value).map(Some).ok_or_else(wrong)
+    }
+
+    /// What is told besides: no reason to lose the event where it is wrong.
+    pub(super) fn may<T>(&self, field: Field, read: impl Fn(&Scalar<'a>) -> Option<T>) -> Option<T> {
+        self.get(field).and_then(read)
     }
 }
 
 impl Scalar<'_> {
-    /// A number that is whole and not negative, even if it is written as text or with a fraction of zero.
-    fn whole(&self) -> Option<u64> {
+    /// An IPv4 address that is written as an IPv6 one is an IPv4 address, as Elasticsearch has it.
+    pub(super) fn address(&self) -> Option<IpAddr> {
         match self {
-            Self::Whole(number) => Some(*number),
-            Self::Text(text) => text.parse().ok(),
+            Self::Text(text) => text.parse::<IpAddr>().ok().map(|address| address.to_canonical()),
+            Self::Whole(_) | Self::Real(_) => None,
+        }
+    }
+
+    /// Whole and not negative, even if it is written as text or with a fraction of zero.
+    pub(super) fn number<N: TryFrom<u64>>(&self) -> Option<N> {
+        let number = match self {
+            Self::Whole(number) => *number,
+            Self::Text(text) => text.parse().ok()?,
             #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "checked before")]
-            Self::Real(number) => {
-                (number.fract() == 0.0 && (0.0..9e15).contains(number)).then_some(*number as u64)
-            }
+            Self::Real(number) if number.fract() == 0.0 && (0.0..9e15).contains(number) => *number as u64,
+            Self::Real(_) => return None,
+        };
+        N::try_from(number).ok()
+    }
+
+    /// Text as in RFC 3339, or milliseconds since 1970.
+    pub(super) fn time(&self) -> Option<Timestamp> {
+        match (self, self.number()) {
+            (_, Some(milliseconds)) => Timestamp::from_millisecond(milliseconds).ok(),
+            (Self::Text(text), None) => text.parse().ok(),
+            (Self::Whole(_) | Self::Real(_), None) => None,
         }
     }
 }
