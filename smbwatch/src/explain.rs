@@ -7,7 +7,7 @@ use ipnet::IpNet;
 use smbwatch_ebpf::rule::embedded_ipv4;
 
 use crate::config::Config;
-use crate::ranges::{Kind, longest};
+use crate::ranges::{Kind, Range, longest};
 
 /// The answer for one packet.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -58,12 +58,7 @@ fn port_clause(config: &Config, port: u16) -> (bool, String) {
 }
 
 fn source_clause(config: &Config, source: IpAddr) -> (bool, String) {
-    let inside = config
-        .sources
-        .iter()
-        .filter(|prefix| prefix.contains(&source))
-        .max_by_key(|prefix| prefix.prefix_len());
-    match inside {
+    match source_prefix(config, source) {
         Some(prefix) => (true, format!("source {source} is inside `sources`: {prefix}")),
         None if config.own_addresses => (
             false,
@@ -76,22 +71,40 @@ fn source_clause(config: &Config, source: IpAddr) -> (bool, String) {
     }
 }
 
+/// The longest of `sources` that contains `source`.
+pub fn source_prefix(config: &Config, source: IpAddr) -> Option<&IpNet> {
+    config.sources.iter().filter(|prefix| prefix.contains(&source)).max_by_key(|prefix| prefix.prefix_len())
+}
+
 fn destination_clause(config: &Config, destination: IpAddr) -> (bool, String) {
-    let (judged, inside) = match embedded(config, destination) {
-        Some(inside) => (inside, format!(", judged by the IPv4 address inside, {inside},")),
-        None => (destination, String::new()),
+    let judged = judged(config, destination);
+    let inside = if judged == destination {
+        String::new()
+    } else {
+        format!(", judged by the IPv4 address inside, {judged},")
     };
-    match longest(&config.destinations, judged) {
+    match destination_range(config, destination) {
         None => (true, format!("destination {destination}{inside} is in no reserved range: the Internet")),
         Some(range) => {
-            let (passes, what) = match range.kind {
-                Kind::Public => (true, "is globally reachable"),
-                Kind::Reserved => (false, "is reserved"),
-                Kind::Exception => (false, "is excepted"),
+            let what = match range.kind {
+                Kind::Public => "is globally reachable",
+                Kind::Reserved => "is reserved",
+                Kind::Exception => "is excepted",
             };
+            let passes = range.kind == Kind::Public;
             (passes, format!("destination {destination}{inside} {what}: {} ({})", range.prefix, range.name))
         }
     }
+}
+
+/// The range that decides about `destination`; none is the Internet.
+pub fn destination_range(config: &Config, destination: IpAddr) -> Option<&Range> {
+    longest(&config.destinations, judged(config, destination))
+}
+
+/// The address that `destination` is judged by.
+fn judged(config: &Config, destination: IpAddr) -> IpAddr {
+    embedded(config, destination).unwrap_or(destination)
 }
 
 fn embedded(config: &Config, destination: IpAddr) -> Option<IpAddr> {

@@ -11,6 +11,7 @@ mod footprint;
 mod interfaces;
 mod latency;
 mod program;
+mod reading;
 mod throughput;
 
 use support::lab::Lab;
@@ -25,6 +26,7 @@ fn main() {
         arguments.iter().map(String::as_str).filter(|argument| !argument.starts_with("--")).collect();
     let parts: [(&str, Part); 6] = [
         ("program", program::measure),
+        ("reading", reading::measure),
         ("throughput", throughput::measure),
         ("latency", latency::measure),
         ("flood", flood::measure),

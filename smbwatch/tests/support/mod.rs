@@ -17,3 +17,4 @@ pub mod cell;
 pub mod podman;
 pub mod containerd;
 pub mod cri;
+pub mod capture;
