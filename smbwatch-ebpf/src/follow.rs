@@ -6,11 +6,11 @@ use smbwatch_ebpf::parse::tcp::{self, Clause};
 use smbwatch_ebpf::parse::{Way, smb};
 use smbwatch_ebpf::skip::Skip;
 
-use crate::maps::{note_content_flow, transfer};
+use crate::maps::{note_content_flow, now, transfer};
 use crate::payload::{hand_over, wanted};
 use crate::report::report;
 use crate::sighting::{Address, Sighting};
-use crate::skb::{Skb, now};
+use crate::skb::Skb;
 
 /// Adds a packet to its flow.
 #[inline(always)]

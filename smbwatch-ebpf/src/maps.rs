@@ -2,9 +2,10 @@
 
 use core::arch::asm;
 
+use aya_ebpf::helpers::bpf_ktime_get_ns;
 use aya_ebpf::macros::map;
 use aya_ebpf::maps::lpm_trie::{Key, LpmTrie};
-use aya_ebpf::maps::{LruHashMap, PerCpuArray, RingBuf};
+use aya_ebpf::maps::{Array, LruHashMap, PerCpuArray, RingBuf};
 use smbwatch_ebpf::flow::Flow;
 use smbwatch_ebpf::owner::Owner;
 use smbwatch_ebpf::rule::{Destination, PUBLIC, Rule};
@@ -31,6 +32,9 @@ static DESTINATIONS4: LpmTrie<u32, u32> = LpmTrie::with_max_entries(MAX_PREFIXES
 #[map]
 static DESTINATIONS6: LpmTrie<[u32; 4], u32> = LpmTrie::with_max_entries(MAX_PREFIXES, 0);
 
+#[map]
+static CLOCK: Array<u64> = Array::with_max_entries(1, 0);
+
 #[unsafe(no_mangle)]
 static SETTINGS: Settings = Settings {
     lan4: [Range::NONE; MAX_LAN],
@@ -42,6 +46,7 @@ static SETTINGS: Settings = Settings {
     embedded_ipv4: 0,
     payload: 0,
     transfer: 0,
+    replay: 0,
 };
 
 #[unsafe(no_mangle)]
@@ -91,6 +96,16 @@ impl Counters {
 fn setting<T: Copy>(field: *const T) -> T {
     // SAFETY: every caller points into `SETTINGS`, which is initialised and read-only.
     unsafe { core::ptr::read_volatile(field) }
+}
+
+/// The time in nanoseconds: CLOCK_MONOTONIC, or that of the packet in a capture that is replayed.
+#[inline(always)]
+pub(crate) fn now() -> u64 {
+    if setting(&raw const SETTINGS.replay) != 0 {
+        return CLOCK.get(0).copied().unwrap_or(0);
+    }
+    // SAFETY: a helper without arguments.
+    unsafe { bpf_ktime_get_ns() }
 }
 
 /// Bytes of payload that are handed over of each direction.

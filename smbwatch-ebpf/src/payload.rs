@@ -12,9 +12,9 @@ use smbwatch_ebpf::parse::tcp::Segment;
 use smbwatch_ebpf::settings::counter;
 use smbwatch_ebpf::wire::{Be16, Be32, Be64};
 
-use crate::maps::{Counters, EVENTS, payload_limit};
+use crate::maps::{Counters, EVENTS, now, payload_limit};
 use crate::sighting::Sighting;
-use crate::skb::{Skb, now, opaque};
+use crate::skb::{Skb, opaque};
 
 /// A record while it is put together: the ring takes only those of a fixed size to write into.
 #[repr(C)]

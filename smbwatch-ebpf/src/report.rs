@@ -7,9 +7,9 @@ use smbwatch_ebpf::owner::Owner;
 use smbwatch_ebpf::settings::counter;
 use smbwatch_ebpf::wire::{Be16, Be32, Be64};
 
-use crate::maps::{Counters, EVENTS, OWNERS};
+use crate::maps::{Counters, EVENTS, OWNERS, now};
 use crate::sighting::Sighting;
-use crate::skb::{Skb, now};
+use crate::skb::Skb;
 
 /// Puts a record of `flow` into the ring, or counts that it found no place.
 #[inline(never)]

@@ -54,6 +54,8 @@ pub struct Settings {
     pub payload: u32,
     /// Payload bytes sent, in KiB, from which on a flow is a transfer; 0: none is.
     pub transfer: u32,
+    /// Not 0: time is what the map `CLOCK` says, as in a capture that is replayed.
+    pub replay: u32,
 }
 
 impl Settings {
@@ -70,6 +72,7 @@ impl Settings {
             self.embedded_ipv4,
             self.payload,
             self.transfer,
+            self.replay,
         ];
         ranges
             .flat_map(u32::to_ne_bytes)
@@ -78,7 +81,7 @@ impl Settings {
     }
 }
 
-const _: () = assert!(Settings::SIZE == MAX_LAN * 16 + MAX_PORTS * 2 + 6 * 4);
+const _: () = assert!(Settings::SIZE == MAX_LAN * 16 + MAX_PORTS * 2 + 7 * 4);
 
 /// Counters of one CPU, by index into the one value of the map `COUNTERS`; the skip reasons follow, see [`crate::skip`].
 pub mod counter {

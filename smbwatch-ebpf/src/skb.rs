@@ -4,7 +4,7 @@ use core::arch::asm;
 use core::mem::MaybeUninit;
 
 use aya_ebpf::bindings::__sk_buff;
-use aya_ebpf::helpers::{bpf_get_socket_cookie, bpf_ktime_get_ns, bpf_skb_load_bytes};
+use aya_ebpf::helpers::{bpf_get_socket_cookie, bpf_skb_load_bytes};
 use aya_ebpf::programs::TcContext;
 use smbwatch_ebpf::packet::PacketBytes;
 use smbwatch_ebpf::parse::Link;
@@ -228,13 +228,6 @@ impl PacketBytes for Copied<'_> {
     fn remaining(self) -> i64 {
         i64::from(self.length) - i64::from(self.offset)
     }
-}
-
-/// CLOCK_MONOTONIC in nanoseconds.
-#[inline(always)]
-pub(crate) fn now() -> u64 {
-    // SAFETY: a helper without arguments.
-    unsafe { bpf_ktime_get_ns() }
 }
 
 /// Hides what the compiler knows of a number. It takes `data` for one below 2^32, and drops bounds checks and

@@ -103,11 +103,12 @@ fn settings_lie_as_the_program_reads_them() {
         embedded_ipv4: 9,
         payload: 10,
         transfer: 11,
+        replay: 12,
     };
     let words = [1, 2, 1, 2, 1, 2, 1, 2, 3, 4, 3, 4, 3, 4, 3, 4];
     let bytes = words.iter().copied().flat_map(u32::to_ne_bytes);
     let bytes = bytes.chain([5; MAX_PORTS].into_iter().flat_map(u16::to_ne_bytes));
-    let bytes = bytes.chain([6, 7, 8, 9, 10, 11].into_iter().flat_map(u32::to_ne_bytes));
+    let bytes = bytes.chain([6, 7, 8, 9, 10, 11, 12].into_iter().flat_map(u32::to_ne_bytes));
     assert!(settings.to_bytes().eq(bytes));
     assert_eq!(settings.to_bytes().count(), Settings::SIZE);
 }

@@ -17,7 +17,7 @@ use crate::config::{Config, Profile};
 use crate::correlate::Attempt;
 use crate::enrich::host::Host;
 use crate::enrich::process::{Ancestor, Process};
-use crate::enrich::who::{Mount, Who};
+use crate::enrich::who::{Mount, Origin, Who};
 use crate::judge::Judgement;
 use crate::observation::FlowObservation;
 use crate::probe::roles::Direction;
@@ -54,6 +54,8 @@ pub struct Finding<'a> {
     pub dialogue: Option<&'a Dialogue>,
     /// Who is behind it.
     pub who: &'a Who,
+    /// Where it comes from, if another tool told it.
+    pub origin: Option<&'a Origin>,
     /// Sightings since the last alert that made none.
     pub suppressed: u64,
     /// Records that were lost since the last alert.
@@ -98,6 +100,8 @@ impl Alerter {
         let Finding { sighting, who, judgement, .. } = finding;
         let process = who.process.as_deref();
         let user = user(who);
+        let origin = finding.origin;
+        let host_name = origin.and_then(|origin| origin.host.as_ref()).unwrap_or(&self.host.name);
         let nat = finding.translated.map(|end| Nat { ip: end.ip(), port: end.port() });
         let source = Endpoint { nat, ..endpoint(finding.source, sighting.sent, Some(sighting.packets)) };
         let destination = Endpoint {
@@ -124,13 +128,13 @@ impl Alerter {
             orchestrator: workload::orchestrator(who),
             related: Related {
                 ip,
-                hosts: std::iter::once(self.host.name.clone()).chain(destination.domain.clone()).collect(),
+                hosts: std::iter::once(host_name.clone()).chain(destination.domain.clone()).collect(),
                 user: user.iter().filter_map(|user| user.name.clone()).chain(left).collect(),
             },
             user,
             host: HostFields {
-                name: self.host.name.clone(),
-                hostname: self.host.name.clone(),
+                name: host_name.clone(),
+                hostname: host_name.clone(),
                 id: self.host.id.clone(),
                 architecture: self.host.architecture.clone(),
                 os: Os { r#type: "linux", kernel: self.host.kernel.clone() },
@@ -162,6 +166,7 @@ impl Alerter {
                     ambiguous: who.is_ambiguous(),
                     candidates: who.candidates.iter().map(candidate).collect(),
                 },
+                origin: origin.and_then(origin_fields),
                 cgroup: who.cgroup.as_deref().map(str::to_owned),
                 unit: who.place.unit.clone(),
                 mounts: who.mounts.iter().map(workload::mount).collect(),
@@ -229,6 +234,12 @@ impl Alerter {
             parent: parent.map(ancestor),
         }
     }
+}
+
+fn origin_fields(origin: &Origin) -> Option<OriginFields> {
+    let Origin { observer, event, .. } = origin;
+    let fields = OriginFields { observer: observer.clone(), event: event.clone() };
+    (fields.observer.is_some() || fields.event.is_some()).then_some(fields)
 }
 
 fn scan(scan: &Scan) -> ScanFields {

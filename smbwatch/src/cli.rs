@@ -15,6 +15,7 @@ use crate::interfaces_command;
 use crate::pipeline;
 use crate::probe::{Lock, check_permission};
 use crate::ranges::Kind;
+use crate::replay;
 use crate::sink::Format;
 
 const AFTER_HELP: &str = "\
@@ -23,6 +24,7 @@ Examples:
   smbwatch run -i eth0 --profile strict      one interface, IPv6 and carrier-grade NAT too
   smbwatch run --format json | jq .process   alerts as ECS documents
   smbwatch interfaces                        what is watched, and why something is not
+  smbwatch replay --offline traffic.pcapng   the same for what was captured before
   smbwatch explain 10.0.0.5 8.8.8.8          would that match, and why?
 
 `smbwatch run` needs root, or CAP_BPF, CAP_NET_ADMIN and CAP_PERFMON. RUST_LOG=debug says more.";
@@ -75,6 +77,11 @@ enum Command {
         #[command(flatten)]
         choice: Choice,
     },
+    /// Judge what was captured before, and tell its alerts.
+    ///
+    /// Packets go through the programs in the kernel, which needs CAP_BPF, or with --offline through the same
+    /// parser on this machine. Time is that of the packets.
+    Replay(Replay),
     /// List the sources that match and the destinations that do not.
     Ranges {
         #[command(flatten)]
@@ -87,6 +94,29 @@ struct Run {
     /// Watch this interface alone; may be given again. Default: all that `smbwatch interfaces` gives a role.
     #[arg(short, long = "interface", value_name = "NAME")]
     interfaces: Vec<String>,
+    #[command(flatten)]
+    choice: Choice,
+    /// How alerts are written to standard output.
+    #[arg(long, value_enum, default_value_t)]
+    format: Format,
+    /// Folder for the verifier's log, if the kernel refuses a program.
+    #[arg(long, value_name = "DIR", default_value = "/run/smbwatch")]
+    run_dir: PathBuf,
+}
+
+#[derive(Debug, Args)]
+struct Replay {
+    /// A pcap or pcapng file, or with --ecs one of ECS documents; `-` is standard input.
+    file: PathBuf,
+    /// Read ECS documents, one a line, as Packetbeat, Zeek's and firewalls' integrations write them.
+    #[arg(long)]
+    ecs: bool,
+    /// Judge packets on this machine, without the kernel and without privileges.
+    #[arg(long)]
+    offline: bool,
+    /// Let every address match, to study any capture.
+    #[arg(long)]
+    any_address: bool,
     #[command(flatten)]
     choice: Choice,
     /// How alerts are written to standard output.
@@ -126,6 +156,7 @@ pub fn main() -> ExitCode {
             let list = list.and_then(|config| interfaces_command::list(&config.interfaces, format));
             report(list.and_then(|text| print(&text)), ExitCode::from(1))
         }
+        Command::Replay(replay) => report(replay.run(), ExitCode::from(1)),
         Command::Check { config } => {
             let checked = Config::load(&config, None).map(|_| format!("{}: ok\n", config.display()));
             report(checked.map_err(Into::into).and_then(|text| print(&text)), ExitCode::from(2))
@@ -147,10 +178,34 @@ pub fn main() -> ExitCode {
     }
 }
 
+impl Replay {
+    fn run(self) -> anyhow::Result<()> {
+        log_to_stderr();
+        let config = self.choice.config()?;
+        let Self { file, offline, any_address, format, run_dir, .. } = &self;
+        let options =
+            replay::Options { offline: *offline, any_address: *any_address, format: *format, run_dir };
+        let (summary, ended) = if self.ecs {
+            replay::documents(&config, file, options)
+        } else {
+            if !offline {
+                check_permission().context("without privileges, add --offline")?;
+            }
+            replay::captures(config, file, options)
+        }?;
+        eprintln!("{summary}");
+        ended
+    }
+}
+
+fn log_to_stderr() {
+    let default = env_logger::Env::default().default_filter_or("info,netlink_proto=error");
+    env_logger::Builder::from_env(default).format_target(false).format_timestamp(None).init();
+}
+
 impl Run {
     fn run(self) -> anyhow::Result<()> {
-        let default = env_logger::Env::default().default_filter_or("info,netlink_proto=error");
-        env_logger::Builder::from_env(default).format_target(false).format_timestamp(None).init();
+        log_to_stderr();
         let mut config = self.choice.config()?;
         if !self.interfaces.is_empty() {
             config.interfaces = Interfaces { names: self.interfaces, ..Interfaces::default() };

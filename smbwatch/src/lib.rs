@@ -23,3 +23,4 @@ pub mod alert;
 pub mod sink;
 pub mod metrics;
 pub mod pipeline;
+pub mod replay;

@@ -147,6 +147,13 @@ impl fmt::Debug for Secret {
 }
 
 impl PayloadObservation {
+    /// How many bytes the client has sent at the end of this, if it is the client's and the SYN was seen.
+    pub fn reaches(&self) -> Option<u64> {
+        let end = self.sequence.wrapping_add(u32::try_from(self.bytes.0.len()).ok()?);
+        let sent = end.wrapping_sub(self.initial_sequence).wrapping_sub(1);
+        (self.side == Side::Client && !self.is(flow::MIDSTREAM)).then_some(sent.into())
+    }
+
     /// Whether the flow has one of the marks `marks`.
     pub const fn is(&self, marks: u16) -> bool {
         self.marks & marks != 0

@@ -25,11 +25,11 @@ use crate::metrics::Summary;
 use crate::probe::{Probe, clsact, routes};
 use crate::ranges::{Kind, longest, strict};
 use crate::runtime::{Endpoint, Runtimes};
-use crate::sink::{self, Format, Running};
+use crate::sink::{self, Format, Outlet, Running};
 use crate::source::ring::{self, Ring};
 use following::Following;
 use inquiry::Inquiry;
-use stages::Stages;
+pub(crate) use stages::Stages;
 use watcher::Watcher;
 
 /// Records that are handled before signals and timers get their turn.
@@ -69,7 +69,7 @@ async fn watch(mut config: Config, run_dir: &Path, format: Format) -> anyhow::Re
     let runtimes = config.runtimes.is_any().then(|| Runtimes::start(Endpoint::all(&config.runtimes)));
     let (inquiry, mut answers) =
         Inquiry::start(wanted(&config), runtimes.clone()).context("start a thread")?;
-    let mut stages = Stages::new(config, sinks, runtimes, inquiry);
+    let mut stages = Stages::new(config, Outlet::Sinks(sinks), runtimes, inquiry);
     let with_clsact = clsact::interfaces(&following.handle).await?;
     clsact::remove_leftovers(&following.snapshot(), &with_clsact);
     let mut watcher = Watcher::start(&following.snapshot(), &stages.config, &mut probe)?;

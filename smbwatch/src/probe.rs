@@ -17,11 +17,11 @@ mod tables;
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 
-use aya::maps::{MapData, PerCpuArray, RingBuf};
+use aya::maps::{Array, MapData, PerCpuArray, RingBuf};
 use aya::programs::{Program, ProgramError, SchedClassifier};
 use aya::{Ebpf, EbpfLoader};
 use smbwatch_ebpf::layout::{LAYOUT, Layout};
-use smbwatch_ebpf::settings::{self, counter};
+use smbwatch_ebpf::settings::{self, Settings, counter};
 use smbwatch_ebpf::skip::Skip;
 
 use crate::config::{BackEnd, Config};
@@ -31,6 +31,7 @@ use interfaces::Layer;
 pub use lock::Lock;
 pub use permission::check_permission;
 use plan::Target;
+pub use tables::settings;
 
 /// The compiled programs.
 static OBJECT: &[u8] = aya::include_bytes_aligned!(concat!(env!("OUT_DIR"), "/smbwatch.bpf.o"));
@@ -67,11 +68,23 @@ pub struct Counters {
 }
 
 impl Probe {
+    /// Loads the programs to run them on packets of a capture, at times that are told to them.
+    pub fn load_for_replay(config: &Config, run_dir: &Path) -> Result<Self, Error> {
+        error::check_kernel()?;
+        let settings = Settings { replay: 1, ..tables::settings(config) };
+        let mut probe = Self::load_with(config, &settings, &Layout::default(), run_dir)
+            .map_err(|error| error::refused(error, run_dir))?;
+        load_programs(&mut probe.bpf, |name| IP.contains(&name))
+            .map_err(|error| error::refused(error, run_dir))?;
+        Ok(probe)
+    }
+
     /// Loads the programs and fills their tables. A verifier's refusal is written to `run_dir`.
     pub fn load(config: &Config, run_dir: &Path) -> Result<Self, Error> {
         error::check_kernel()?;
+        let settings = tables::settings(config);
         let loaded = match btf::layout() {
-            Some(layout) => match Self::load_with(config, &layout, run_dir) {
+            Some(layout) => match Self::load_with(config, &settings, &layout, run_dir) {
                 // A kernel in lockdown lets no program read its memory.
                 Err(error) if !error::is_permission(&error) => Err(error.root_cause().to_string()),
                 loaded => Ok(loaded),
@@ -83,14 +96,19 @@ impl Probe {
                 "how the kernel keeps processes is not known ({reason}): one that ends right after it \
                  connects may go without executable and arguments"
             );
-            Self::load_with(config, &Layout::default(), run_dir)
+            Self::load_with(config, &settings, &Layout::default(), run_dir)
         });
         give_back_memory();
         loaded.map_err(|error| error::refused(error, run_dir))
     }
 
-    fn load_with(config: &Config, layout: &Layout, run_dir: &Path) -> anyhow::Result<Self> {
-        let settings: Vec<u8> = tables::settings(config).to_bytes().collect();
+    fn load_with(
+        config: &Config,
+        settings: &Settings,
+        layout: &Layout,
+        run_dir: &Path,
+    ) -> anyhow::Result<Self> {
+        let settings: Vec<u8> = settings.to_bytes().collect();
         let layout: Vec<u8> = layout.to_bytes().collect();
         let log_level = log::max_level() as u8;
         let mut bpf = EbpfLoader::new()
@@ -153,6 +171,12 @@ impl Probe {
     /// The ring of records; there is one, so the second call fails.
     pub fn ring(&mut self) -> Result<RingBuf<MapData>, Error> {
         map(&mut self.bpf, "EVENTS").map_err(Error::Bpf)
+    }
+
+    /// The clock of programs that were loaded for a replay, in nanoseconds; there is one, so the second call
+    /// fails.
+    pub fn clock(&mut self) -> Result<Array<MapData, u64>, Error> {
+        map(&mut self.bpf, "CLOCK").map_err(Error::Bpf)
     }
 
     /// A classifier, for a test that runs it on packets of its own.

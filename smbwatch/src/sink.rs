@@ -46,6 +46,45 @@ enum Message {
     Wake,
 }
 
+/// Where alerts leave the stages.
+pub enum Outlet {
+    /// Each sink has its thread.
+    Sinks(Vec<Running>),
+    /// Standard output, which is waited for.
+    Here(Box<stdout::Stdout>),
+}
+
+impl Outlet {
+    /// Standard output, which is waited for.
+    pub fn here(format: Format) -> Self {
+        Self::Here(Box::new(stdout::Stdout::new(format)))
+    }
+
+    /// Hands over an alert.
+    pub fn send(&mut self, document: Document) {
+        let document = Arc::new(document);
+        match self {
+            Self::Sinks(sinks) => sinks.iter().for_each(|sink| sink.send(&document)),
+            Self::Here(stdout) => {
+                if let Err(error) = stdout.write(&[document]) {
+                    // Who reads no more, as head(1) does, wants no more.
+                    if error.kind() != io::ErrorKind::BrokenPipe {
+                        log::error!("standard output: {error}");
+                    }
+                    std::process::exit(1);
+                }
+            }
+        }
+    }
+
+    /// Lets every sink begin anew.
+    pub fn reopen(&self) {
+        if let Self::Sinks(sinks) = self {
+            sinks.iter().for_each(Running::reopen);
+        }
+    }
+}
+
 /// A running sink.
 pub struct Running {
     /// Its name for people.

@@ -86,7 +86,7 @@ fn a_process_that_ends_before_its_connection_does_is_remembered() {
     agent.wait_until_said("attached to ");
     let pid = heir.pid();
     drop(heir);
-    let alert = agent.wait_for_action(SERVER, 445, "connection-established");
+    let alert = agent.wait_for_action(SERVER, 445, "connection-ended");
     assert_eq!((method(&alert), number(&alert, "process.pid")), ("socket-diag", u64::from(pid)));
     assert_eq!(text(&alert, "process.name"), "a\u{fffd}) S 1 (\u{fffd}[1m");
     let shown = program.to_string_lossy().replace(['\n', '\x1b'], "\u{fffd}");

@@ -36,14 +36,14 @@ fn what_other_tools_captured_is_the_same_connection() {
         }
         (first.expect("a packet").to_string(), packets)
     };
-    let (_, expected) = read(include_bytes!("data/captures/ethernet.pcap"), 0);
+    let (_, expected) = read(include_bytes!("data/links/ethernet.pcap"), 0);
     assert_eq!(expected.len(), 8);
     for (file, interface, first) in [
-        (include_bytes!("data/captures/ethernet.pcap").as_slice(), 0, "2026-11-24T12:56:05.544593Z"),
-        (include_bytes!("data/captures/sll.pcap"), 0, "2026-11-24T12:56:05.544592Z"),
-        (include_bytes!("data/captures/sll2.pcap"), 0, "2026-11-24T12:56:05.544592173Z"),
-        (include_bytes!("data/captures/two.pcapng"), 0, "2026-11-24T12:56:05.544592814Z"),
-        (include_bytes!("data/captures/two.pcapng"), 1, "2026-11-24T12:56:05.544591872Z"),
+        (include_bytes!("data/links/ethernet.pcap").as_slice(), 0, "2026-11-24T12:56:05.544593Z"),
+        (include_bytes!("data/links/sll.pcap"), 0, "2026-11-24T12:56:05.544592Z"),
+        (include_bytes!("data/links/sll2.pcap"), 0, "2026-11-24T12:56:05.544592173Z"),
+        (include_bytes!("data/links/two.pcapng"), 0, "2026-11-24T12:56:05.544592814Z"),
+        (include_bytes!("data/links/two.pcapng"), 1, "2026-11-24T12:56:05.544591872Z"),
     ] {
         let (time, packets) = read(file, interface);
         assert_eq!((time.as_str(), packets), (first, expected.clone()));

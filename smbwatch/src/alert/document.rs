@@ -266,6 +266,8 @@ pub struct Details {
     pub profile: String,
     pub attribution: Attribution,
     #[serde(skip_serializing_if = "Option::is_none")]
+    pub origin: Option<OriginFields>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub cgroup: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub unit: Option<String>,
@@ -307,6 +309,14 @@ pub struct Attribution {
     pub ambiguous: bool,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub candidates: Vec<Relative>,
+}
+
+#[derive(Clone, Debug, Serialize)]
+pub struct OriginFields {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub observer: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub event: Option<String>,
 }
 
 #[derive(Clone, Debug, Serialize)]

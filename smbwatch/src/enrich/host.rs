@@ -30,6 +30,11 @@ impl Host {
         }
     }
 
+    /// Stands for the host of a capture, of which nothing is known.
+    pub fn of_replay() -> Self {
+        Self { name: "replay".to_owned(), ..Self::default() }
+    }
+
     /// What tells this host from others: its identifier, or its name where it has none.
     pub fn machine(&self) -> &str {
         if self.id.is_empty() { &self.name } else { &self.id }

@@ -24,6 +24,8 @@ pub enum Method {
     Inherited,
     /// Of the process no more is known than its cgroup.
     CgroupOnly,
+    /// The document of another tool names it.
+    Document,
     /// Not at all.
     #[default]
     None,
@@ -55,6 +57,19 @@ impl Who {
     pub fn is_ambiguous(&self) -> bool {
         !self.candidates.is_empty()
     }
+}
+
+/// Where an event of another tool comes from.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Origin {
+    /// The host that it is about.
+    pub host: Option<String>,
+    /// Who saw it.
+    pub observer: Option<String>,
+    /// Its identifier there.
+    pub event: Option<String>,
+    /// Who it was.
+    pub who: Who,
 }
 
 /// The user who owns a socket.

@@ -37,6 +37,12 @@ impl Inquiry {
         Ok((Self { open: HashSet::new(), blocking, runtimes, answering }, answers))
     }
 
+    /// Answers nothing.
+    pub(super) fn closed() -> Self {
+        let ((blocking, _), (answering, _)) = (sync_channel(0), unbounded_channel());
+        Self { open: HashSet::new(), blocking, runtimes: None, answering }
+    }
+
     /// Asks, unless that has been done; whether an answer is to come.
     pub(super) fn ask(&mut self, question: &Question) -> bool {
         if self.open.contains(question) {

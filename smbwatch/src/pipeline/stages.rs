@@ -1,7 +1,6 @@
 //! The stages between a record and its alert, and what they have counted.
 
 use std::num::{NonZeroU64, NonZeroUsize};
-use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
@@ -14,17 +13,19 @@ use crate::correlate::{Attempt, Connection, Correlator, Key};
 use crate::decode::{Clock, decode};
 use crate::enrich::host::Host;
 use crate::enrich::questions::{Answer, Question};
+use crate::enrich::who::Origin;
 use crate::enrich::{Clue, Enricher};
 use crate::judge::{Judgement, judge};
 use crate::metrics::{Account, Summary};
 use crate::observation::{FlowObservation, Observation, PayloadObservation};
 use crate::pipeline::hold::Hold;
 use crate::pipeline::inquiry::Inquiry;
-use crate::probe::Probe;
-use crate::probe::roles::Role;
+use crate::probe::interfaces::Interface;
+use crate::probe::roles::{Role, UPLINK};
+use crate::probe::{Counters, Probe};
 use crate::runtime::Runtimes;
 use crate::scan::{Part, Scan, Scans};
-use crate::sink::{self, Running};
+use crate::sink::{self, Outlet, Running};
 use crate::smb::Options;
 use crate::suppress::{Suppressed, Suppressor};
 
@@ -35,7 +36,8 @@ const ANSWERS: Duration = Duration::from_secs(1);
 /// How long sinks may take to empty their queues at the end.
 const CLOSE: Duration = Duration::from_secs(2);
 
-pub(super) struct Stages {
+/// The stages between a record and its alert.
+pub(crate) struct Stages {
     pub(super) config: Config,
     pub(super) enricher: Enricher,
     correlator: Correlator,
@@ -45,9 +47,13 @@ pub(super) struct Stages {
     hold: Hold<Waiting>,
     inquiry: Inquiry,
     alerter: Alerter,
-    sinks: Vec<Running>,
+    outlet: Outlet,
+    /// What the wall clock shows, where that is not the time: in a replay.
+    clock: Option<Timestamp>,
     account: Account,
     untold: Untold,
+    /// Where the sighting at hand comes from, if not from here.
+    origin: Option<Origin>,
 }
 
 /// What is to be told of a connection, and may lack something.
@@ -71,6 +77,8 @@ struct News {
     attempts: Vec<Attempt>,
     /// The scan that it is told for.
     scan: Option<Scan>,
+    /// Where it comes from, if not from here.
+    origin: Option<Origin>,
 }
 
 impl Waiting {
@@ -91,12 +99,7 @@ struct Untold {
 }
 
 impl Stages {
-    pub(super) fn new(
-        config: Config,
-        sinks: Vec<Running>,
-        runtimes: Option<Runtimes>,
-        inquiry: Inquiry,
-    ) -> Self {
+    pub(super) fn new(config: Config, outlet: Outlet, runtimes: Option<Runtimes>, inquiry: Inquiry) -> Self {
         let capacity = NonZeroUsize::new(config.flows as usize).unwrap_or(NonZeroUsize::MIN);
         Self {
             enricher: Enricher::new(runtimes),
@@ -110,29 +113,61 @@ impl Stages {
             hold: Hold::new(),
             inquiry,
             alerter: Alerter::new(Host::look(), &config, Timestamp::now()),
-            sinks,
+            outlet,
+            clock: None,
             account: Account::default(),
             untold: Untold::default(),
+            origin: None,
             config,
         }
+    }
+
+    /// Stages for a replay, which asks nobody and writes to one place.
+    pub(crate) fn for_replay(config: Config, outlet: Outlet) -> Self {
+        Self::new(config, outlet, None, Inquiry::closed())
+    }
+
+    /// Begins a replay at the time of its first packet.
+    pub(crate) fn begin_replay(&mut self, start: Timestamp) {
+        self.enricher.interface(&Interface::of_capture(), UPLINK);
+        self.alerter = Alerter::new(Host::of_replay(), &self.config, start);
+    }
+
+    /// Sets the time of a replay.
+    pub(crate) const fn set_clock(&mut self, time: Timestamp) {
+        self.clock = Some(time);
     }
 
     /// Takes one record through all stages. After the last one of a batch, what it completes is to be released.
     pub(super) fn take(&mut self, record: &[u8], clock: Clock, now: Instant) {
         match decode(record, clock) {
-            Ok(Observation::Flow(sighting)) => self.flow(sighting, now),
-            Ok(Observation::Process(process)) => self.enricher.running(process),
-            Ok(Observation::Connect(connect)) => {
-                if let Some(question) = self.enricher.connecting(&connect) {
-                    self.inquiry.ask(&question);
-                }
-            }
-            Ok(Observation::Payload(payload)) => self.payload(&payload, now),
+            Ok(observation) => self.observe(observation, now),
             Err(error) => {
                 self.account.undecoded += 1;
                 log::error!("record not understood: {error}");
             }
         }
+    }
+
+    /// Takes one observation through all stages.
+    pub(crate) fn observe(&mut self, observation: Observation, now: Instant) {
+        match observation {
+            Observation::Flow(sighting) => self.flow(sighting, now),
+            Observation::Process(process) => self.enricher.running(process),
+            Observation::Connect(connect) => {
+                if let Some(question) = self.enricher.connecting(&connect) {
+                    self.inquiry.ask(&question);
+                }
+            }
+            Observation::Payload(payload) => self.payload(&payload, now),
+        }
+    }
+
+    /// Takes what another tool saw through all stages.
+    pub(crate) fn observe_of(&mut self, sighting: Box<FlowObservation>, origin: Origin, now: Instant) {
+        self.origin = Some(origin);
+        self.flow(sighting, now);
+        self.origin = None;
     }
 
     fn flow(&mut self, sighting: Box<FlowObservation>, now: Instant) {
@@ -159,7 +194,8 @@ impl Stages {
         let told = self.correlator.peek(key).and_then(|connection| connection.told);
         if told.is_none_or(|told| told.grade < judgement.grade) {
             self.account.rises += 1;
-            let sighting = FlowObservation { time: payload.time, lost: 0, ..latest.clone() };
+            let sent = latest.sent.max(payload.reaches().unwrap_or(0));
+            let sighting = FlowObservation { time: payload.time, lost: 0, sent, ..latest.clone() };
             self.changed(key, Box::new(sighting), now);
         }
     }
@@ -184,7 +220,11 @@ impl Stages {
                     Suppressed::Flood => &mut self.account.flooded,
                 } += 1;
             }
-            None => self.tell_or_hold(key, News { sighting, judgement, attempts, scan }, now),
+            None => self.tell_or_hold(
+                key,
+                News { sighting, judgement, attempts, scan, origin: self.origin.clone() },
+                now,
+            ),
         }
     }
 
@@ -250,7 +290,7 @@ impl Stages {
     }
 
     /// Tells what has waited long enough, or lacks nothing any more.
-    pub(super) fn release(&mut self, now: Instant) {
+    pub(crate) fn release(&mut self, now: Instant) {
         if self.hold.is_empty() {
             return;
         }
@@ -266,7 +306,7 @@ impl Stages {
 
     /// Opens files again.
     pub(super) fn reopen(&self) {
-        self.sinks.iter().for_each(Running::reopen);
+        self.outlet.reopen();
     }
 
     fn tell(&mut self, waiting: &Waiting, now: Instant) {
@@ -282,7 +322,10 @@ impl Stages {
             .collect();
         for news in &waiting.news {
             let sighting = &news.sighting;
-            let (who, _) = self.enricher.who(&clue(connection, sighting), now);
+            let who = match &news.origin {
+                Some(origin) => origin.who.clone(),
+                None => self.enricher.who(&clue(connection, sighting), now).0,
+            };
             let finding = Finding {
                 sighting,
                 judgement: news.judgement,
@@ -294,14 +337,20 @@ impl Stages {
                 scan: news.scan.as_ref(),
                 dialogue: self.conversations.dialogue(waiting.connection),
                 who: &who,
+                origin: news.origin.as_ref(),
                 suppressed: self.untold.suppressed,
                 lost: self.untold.lost,
             };
             self.untold = Untold::default();
-            let document = Arc::new(self.alerter.alert(&finding, Timestamp::now()));
-            self.sinks.iter().for_each(|sink| sink.send(&document));
+            let document = self.alerter.alert(&finding, self.clock.unwrap_or_else(Timestamp::now));
+            self.outlet.send(document);
             self.account.alerted += 1;
         }
+    }
+
+    /// The account so far, beside what the programs have counted.
+    pub(crate) fn account(&self, kernel: Counters) -> Summary {
+        Summary { kernel, account: self.account.clone(), sinks: Vec::new() }
     }
 
     /// Tells what still waits, waits for the sinks, and adds up.
@@ -311,7 +360,8 @@ impl Stages {
             self.tell(&waiting, now);
         }
         let alerted = self.account.alerted;
-        let closing: Vec<_> = self.sinks.into_iter().map(Running::close).collect();
+        let Outlet::Sinks(sinks) = self.outlet else { anyhow::bail!("alerts go to one place only") };
+        let closing: Vec<_> = sinks.into_iter().map(Running::close).collect();
         let deadline = tokio::time::Instant::now() + CLOSE;
         while !closing.iter().all(sink::Closing::is_finished) && tokio::time::Instant::now() < deadline {
             tokio::time::sleep(Duration::from_millis(2)).await;

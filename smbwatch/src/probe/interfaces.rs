@@ -121,6 +121,20 @@ impl Snapshot {
 }
 
 impl Interface {
+    /// Stands for where a capture was made.
+    pub fn of_capture() -> Self {
+        Self {
+            index: 1,
+            name: "capture".to_owned(),
+            link_type: LinkLayerType::Ether,
+            kind: None,
+            master: None,
+            port_kind: None,
+            up: true,
+            generation: 0,
+        }
+    }
+
     /// Whether a process holds its other end, and sends frames by it.
     pub fn is_tap(&self) -> bool {
         match self.kind.as_deref() {

@@ -11,7 +11,7 @@ use crate::config::Config;
 use crate::ranges::Kind;
 
 /// The read-only data of the programs.
-pub(super) fn settings(config: &Config) -> Settings {
+pub fn settings(config: &Config) -> Settings {
     let mut ports = [0; MAX_PORTS];
     ports.iter_mut().zip(&config.ports).for_each(|(slot, port)| *slot = *port);
     let lan = lan(config);
@@ -37,6 +37,7 @@ pub(super) fn settings(config: &Config) -> Settings {
         embedded_ipv4: config.embedded_ipv4.into(),
         payload: config.payload_bytes,
         transfer: config.transfer_kib,
+        replay: 0,
     }
 }
 

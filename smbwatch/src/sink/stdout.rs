@@ -31,7 +31,8 @@ impl Format {
     }
 }
 
-pub(super) struct Stdout {
+/// Standard output.
+pub struct Stdout {
     text: bool,
 }
 
