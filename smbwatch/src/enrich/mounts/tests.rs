@@ -41,6 +41,31 @@ fn a_mount_is_read_with_its_server_and_user() {
     assert_eq!((mounts[2].address, &mounts[2].user), ("fe80::1".parse().ok(), &None));
 }
 
+/// What kernels have written for four mounts: a folder with a space, over IPv6, with two channels, of SMB 2.1.
+const KERNELS: &str = include_str!("kernels.txt");
+
+#[test]
+fn every_kernel_is_read() {
+    let kernels: Vec<_> = KERNELS.split("# ").skip(1).collect();
+    assert_eq!(kernels.len(), 4);
+    for kernel in kernels {
+        let expected = [
+            ("//files.example/share/sub dir", "/mnt/a b", "93.184.216.34", "3.1.1"),
+            ("//six.example/share", "/mnt/six", "2606:2800:220:1::1", "3.1.1"),
+            ("//files.example/share", "/mnt/multi", "93.184.216.34", "3.1.1"),
+            ("//93.184.216.34/share", "/mnt/v1", "93.184.216.34", "2.1"),
+        ];
+        let mounts = parse(kernel);
+        assert_eq!(mounts.len(), expected.len(), "{kernel}");
+        for (mount, (unc, path, address, version)) in mounts.iter().zip(expected) {
+            assert_eq!((mount.unc.as_str(), &mount.mount_point), (unc, &PathBuf::from(path)));
+            assert_eq!(mount.address, address.parse().ok(), "{unc}");
+            assert_eq!((mount.version.as_deref(), mount.user.as_deref()), (Some(version), Some("alice")));
+            assert_eq!(mount.port, None, "{unc}");
+        }
+    }
+}
+
 #[test]
 fn two_mounts_of_one_server_are_both_told() {
     let other = IPV4.replace("0:61", "0:64").replace("/share", "/other");
