@@ -42,11 +42,15 @@ const PODMAN: [Program; 5] = [
 ];
 const CONTAINERD: [Program; 2] = [("containerd", "containerd"), ("ctr", "containerd")];
 const BENCH: [Program; 1] = [("iperf3", "iperf3")];
-const VM: [Program; 6] = [
+const VM: [Program; 10] = [
     ("qemu-system-x86_64", "qemu-system-x86"),
     ("busybox", "busybox-static"),
     ("ip", "iproute2"),
     ("tc", "iproute2"),
+    ("ss", "iproute2"),
+    ("nft", "nftables"),
+    ("mount", "mount"),
+    ("mount.cifs", "cifs-utils"),
     ("xz", "xz-utils"),
     ("zstd", "zstd"),
 ];
@@ -55,6 +59,11 @@ const VM: [Program; 6] = [
 pub(crate) fn ensure_lab() -> Lab {
     install(&NAMESPACES, "the lab is made of network namespaces", &[]);
     install(&NAT, "tests hide containers behind another address with it, inside the lab", &[]);
+    ensure_samba();
+    lab()
+}
+
+fn ensure_samba() {
     let fresh = process::which("smbd").is_none();
     let units: &[&str] = if fresh { &["smbd", "nmbd", "samba-ad-dc"] } else { &[] };
     install(&SAMBA, "the lab's SMB server and client; they only run inside the lab", units);
@@ -64,7 +73,6 @@ pub(crate) fn ensure_lab() -> Lab {
               to use them yourself: systemctl unmask smbd nmbd samba-ad-dc",
         );
     }
-    lab()
 }
 
 /// What is here, without installing anything.
@@ -94,7 +102,8 @@ pub(crate) fn ensure_bench() {
 /// Installs what virtual machines need and is missing.
 pub(crate) fn ensure_vm() -> Result<()> {
     install(&VM, "they run the test on other kernels", &[]);
-    match VM.iter().find(|(program, _)| process::which(program).is_none()) {
+    ensure_samba();
+    match VM.iter().chain(&SAMBA).find(|(program, _)| process::which(program).is_none()) {
         Some((program, package)) => bail!("`{program}` is missing: install {package}"),
         None => Ok(()),
     }

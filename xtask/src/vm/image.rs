@@ -1,4 +1,4 @@
-//! The guest's whole file system: the agent, busybox, `ip`, `tc`, modules and the test.
+//! The guest's whole file system: the agent, busybox, Samba, network tools, modules and the test.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -10,30 +10,103 @@ use super::kernel::Kernel;
 use super::modules;
 use crate::process;
 
-const INIT: &str = include_str!("init.sh");
-const TEST: &str = include_str!("test.sh");
+const INIT: &str = include_str!("test/init.sh");
+const SCRIPTS: [(&str, &str); 8] = [
+    ("all.sh", include_str!("test/all.sh")),
+    ("lib.sh", include_str!("test/lib.sh")),
+    ("grades.sh", include_str!("test/grades.sh")),
+    ("links.sh", include_str!("test/links.sh")),
+    ("nat.sh", include_str!("test/nat.sh")),
+    ("cifs.sh", include_str!("test/cifs.sh")),
+    ("old.sh", include_str!("test/old.sh")),
+    ("leftovers.sh", include_str!("test/leftovers.sh")),
+];
+/// Programs by their name here, and where they are there. `mount` looks for its helper below /sbin.
+const PROGRAMS: [(&str, &str); 9] = [
+    ("busybox", "bin/busybox"),
+    ("ip", "test/ip"),
+    ("tc", "test/tc"),
+    ("ss", "test/ss"),
+    ("nft", "test/nft"),
+    ("mount", "test/mount"),
+    ("mount.cifs", "sbin/mount.cifs"),
+    ("smbd", "test/smbd"),
+    ("smbpasswd", "test/smbpasswd"),
+];
+const ETC: [(&str, &str); 3] = [
+    (
+        "etc/passwd",
+        "root:x:0:0:root:/:/bin/sh\n\
+         nobody:x:65534:65534:nobody:/:/bin/false\n\
+         alice:x:1000:1000:alice:/:/bin/false\n",
+    ),
+    ("etc/group", "root:x:0:\nnogroup:x:65534:\nalice:x:1000:\n"),
+    ("etc/nsswitch.conf", "passwd: files\ngroup: files\nhosts: files\n"),
+];
 /// What the test needs, and Debian's cloud kernels have as modules.
-const MODULES: [&str; 6] = ["veth", "sch_ingress", "cls_bpf", "act_bpf", "8021q", "wireguard"];
-const FOLDERS: [&str; 6] = ["bin", "dev", "proc", "run", "sys", "tmp"];
+const MODULES: [&str; 32] = [
+    "veth",
+    "sch_ingress",
+    "cls_bpf",
+    "act_bpf",
+    "8021q",
+    "wireguard",
+    "nf_tables",
+    "nft_chain_nat",
+    "nft_nat",
+    "nft_masq",
+    "inet_diag",
+    "tcp_diag",
+    "raw_diag",
+    "af_packet_diag",
+    "cifs",
+    // What cifs asks for by name when it mounts, and no dependency tells.
+    "nls_utf8",
+    "ecb",
+    "hmac",
+    "md4",
+    "md5",
+    "cmac",
+    "ccm",
+    "gcm",
+    "ctr",
+    "aes_generic",
+    "sha256",
+    "sha256_generic",
+    "sha512",
+    "sha512_generic",
+    "ghash_generic",
+    "crypto_null",
+    "seqiv",
+];
+const FOLDERS: [&str; 7] = ["bin", "dev", "mnt", "proc", "run", "sys", "tmp"];
 
-/// The initial RAM disk for this kernel. Of a test's program, the name ends with a hash, which is dropped.
-pub(super) fn build(kernel: &Kernel, programs: &[PathBuf]) -> Result<Vec<u8>> {
+/// What all kernels have in common. Of a test's program, the name ends with a hash, which is dropped.
+pub(super) fn system(programs: &[PathBuf]) -> Result<Vec<u8>> {
     let mut archive = Archive::default();
     FOLDERS.iter().for_each(|folder| archive.folder(folder));
     archive.file("init", INIT.as_bytes());
-    archive.file("test/test.sh", TEST.as_bytes());
-    archive.file("etc/passwd", b"root:x:0:0:root:/:/bin/sh\n");
-
+    for (name, text) in SCRIPTS {
+        archive.file(&format!("test/{name}"), text.as_bytes());
+    }
+    for (path, text) in ETC {
+        archive.file(path, text.as_bytes());
+    }
     for path in programs {
         let name = path.file_name().unwrap_or_default().to_string_lossy();
         let name = name.split('-').next().unwrap_or_default();
         program(&mut archive, path, &format!("test/{name}"))?;
     }
-    for (name, path) in [("busybox", "bin/busybox"), ("ip", "test/ip"), ("tc", "test/tc")] {
+    for (name, path) in PROGRAMS {
         let program_path = process::which(name).with_context(|| format!("`{name}` is not installed"))?;
         program(&mut archive, &program_path, path)?;
     }
+    Ok(archive.finish())
+}
 
+/// The modules of a kernel, and their list. The kernel unpacks this after the system: it reads several archives.
+pub(super) fn modules(kernel: &Kernel) -> Result<Vec<u8>> {
+    let mut archive = Archive::default();
     let mut list = String::new();
     for (name, content) in modules::with_dependencies(&kernel.modules(), &MODULES)? {
         let path = format!("modules/{name}.ko");

@@ -13,7 +13,7 @@ exec </dev/null >/dev/ttyS0 2>&1
 while read -r module; do
     insmod "$module" || echo "insmod $module failed"
 done </test/modules
-if sh /test/test.sh; then
+if sh /test/all.sh; then
     echo 'guest: passed'
 fi
 poweroff -f
