@@ -1,16 +1,17 @@
 //! `test`: the lints, then every test, then a look at what was skipped or left behind.
 
 use std::collections::BTreeSet;
-use std::fs;
+use std::fs::{self, File};
+use std::io::Write as _;
 use std::path::Path;
 use std::{env, process::id};
 
 use anyhow::{Context, Result, bail};
 
 use crate::say::{more, say};
-use crate::{lint, packages, process, root, setup, workspace};
+use crate::{lint, packages, process, root, setup, vm, workspace};
 
-/// Run the lints and every test; what CI runs.
+/// Run the lints and every test, on other kernels too; what CI runs.
 ///
 /// Tests that attach BPF programs or make network namespaces run as root. A test that
 /// cannot run on this machine is skipped, and its reason listed at the end; with CI=true
@@ -20,6 +21,9 @@ pub(crate) struct Args {
     /// Only the tests.
     #[arg(long)]
     no_lint: bool,
+    /// Nothing in virtual machines.
+    #[arg(long)]
+    no_vm: bool,
 }
 
 pub(crate) fn main(args: &Args) -> Result<()> {
@@ -34,12 +38,14 @@ pub(crate) fn main(args: &Args) -> Result<()> {
     let skips = workspace::target().join(format!("skips-{}.tsv", id()));
     fs::write(&skips, "").with_context(|| format!("create {}", skips.display()))?;
     let tested = cargo_test(&skips);
+    let tested_elsewhere = if args.no_vm { Ok(()) } else { other_kernels(&skips) };
     let skipped = fs::read_to_string(&skips).with_context(|| format!("read {}", skips.display()));
     fs::remove_file(&skips).with_context(|| format!("remove {}", skips.display()))?;
     let skipped = report(&skipped?);
     let left: Vec<_> = namespaces().difference(&before).cloned().collect();
 
     tested?;
+    tested_elsewhere?;
     if !left.is_empty() {
         let names = left.join(" ");
         bail!("the tests left network namespaces behind: {names} (remove: ip netns delete NAME)");
@@ -61,6 +67,19 @@ fn cargo_test(skips: &Path) -> Result<()> {
         }
     }
     process::run(&mut cargo)
+}
+
+/// The test in virtual machines; where there can be none it is skipped.
+fn other_kernels(skips: &Path) -> Result<()> {
+    say("test", "cargo xtask vm");
+    match vm::prepare_all() {
+        Ok(machines) => machines.test(false),
+        Err(reason) => {
+            let line = format!("{reason:#}").replace(['\n', '\t'], " ");
+            let mut skips = File::options().append(true).open(skips).context("open the list of skips")?;
+            writeln!(skips, "vm\t{line}").context("note a skip")
+        }
+    }
 }
 
 /// Lists the skipped tests, one `name<TAB>reason` per line, and counts them.

@@ -71,25 +71,45 @@ impl Series {
 }
 
 pub(crate) fn main(args: &Args) -> Result<()> {
+    setup::toolchain()?;
+    prepare(&args.kernels)?.test(args.packets)
+}
+
+/// Everything that the guests are made of, but for what is built here.
+pub(crate) struct Machines {
+    kernels: Vec<Kernel>,
+}
+
+/// Has QEMU and all kernels here; an error says why this machine cannot.
+pub(crate) fn prepare_all() -> Result<Machines> {
+    prepare(&[])
+}
+
+fn prepare(series: &[Series]) -> Result<Machines> {
     if std::env::consts::ARCH != "x86_64" {
         bail!("the guests are x86-64, and so must this machine be");
     }
-    setup::toolchain()?;
     packages::ensure_vm()?;
-    build::agent(true)?;
-    let mut programs = vec![workspace::binaries(true).join("smbwatch")];
-    if args.packets {
-        programs.push(build::test("classifier")?);
-    }
-    let kernels = if args.kernels.is_empty() { Series::value_variants() } else { &args.kernels };
+    let series = if series.is_empty() { Series::value_variants() } else { series };
     let fetch =
         |series: &Series| Kernel::of(series.suite()).with_context(|| format!("fetch {}", series.suite()));
-    let kernels = kernels.iter().map(fetch).collect::<Result<Vec<_>>>()?;
-    let passed = test_all(&kernels, &image::system(&programs)?)?;
-    if passed < kernels.len() {
-        bail!("the test failed on {} of {} kernels", kernels.len() - passed, kernels.len());
+    Ok(Machines { kernels: series.iter().map(fetch).collect::<Result<_>>()? })
+}
+
+impl Machines {
+    /// Builds the agent and tests it on each kernel.
+    pub(crate) fn test(&self, packets: bool) -> Result<()> {
+        build::agent(true)?;
+        let mut programs = vec![workspace::binaries(true).join("smbwatch")];
+        if packets {
+            programs.push(build::test("classifier")?);
+        }
+        let (count, passed) = (self.kernels.len(), test_all(&self.kernels, &image::system(&programs)?)?);
+        if passed < count {
+            bail!("the test failed on {} of {count} kernels", count - passed);
+        }
+        Ok(())
     }
-    Ok(())
 }
 
 /// Tests the kernels, a few at a time; returns how many passed.
