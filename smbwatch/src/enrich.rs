@@ -41,7 +41,7 @@ use who::{Method, SocketUser, Who};
 
 /// Sockets whose processes are remembered.
 const SOCKETS: NonZeroUsize = NonZeroUsize::new(1 << 13).expect("not zero");
-/// How long the holder of a tap interface is believed to be the same.
+/// How long an answer is believed about the holder of a tap interface, and about mounts.
 const FRESH: Duration = Duration::from_secs(2);
 
 /// What a connection's sightings say of who is behind it.
@@ -84,9 +84,20 @@ struct Interfaced {
 
 /// Who is behind a socket.
 enum Behind {
-    /// Who opened it, and in which network namespace.
-    Opener(Arc<Process>, u64),
+    Opener(Opener),
     Holders(Holders),
+    /// Of the kernel's own: it is said once, because what is mounted may change before the connection ends.
+    Mounted(Who),
+}
+
+/// Who opened a socket.
+#[derive(Clone)]
+struct Opener {
+    process: Arc<Process>,
+    /// Cookie of the network namespace.
+    netns: u64,
+    /// When that was learned.
+    since: Instant,
 }
 
 impl Enricher {
@@ -132,11 +143,12 @@ impl Enricher {
     }
 
     /// Looks at a process that is about to connect, while it still lives; what is worth asking for already.
-    pub fn connecting(&mut self, connect: &ConnectObservation) -> Option<Question> {
+    pub fn connecting(&mut self, connect: &ConnectObservation, now: Instant) -> Option<Question> {
         let process = self.processes.of(&connect.owner, &mut self.cgroups);
         self.mounters.connecting(connect.owner.netns, connect.destination, &process);
         let question = self.container_question(&place(process.cgroup.as_deref()));
-        self.sockets.put(connect.cookie, Behind::Opener(process, connect.owner.netns));
+        let opener = Opener { process, netns: connect.owner.netns, since: now };
+        self.sockets.put(connect.cookie, Behind::Opener(opener));
         question
     }
 
@@ -184,8 +196,11 @@ impl Enricher {
 
     /// The process, or those it could be, and what is mounted over the connection.
     fn process(&mut self, clue: &Clue<'_>, now: Instant, questions: &mut Vec<Question>) -> Who {
-        if let Some((process, netns)) = self.opener(clue) {
-            return self.opened(process, netns, clue.destination, now, questions);
+        if let Some(Behind::Mounted(who)) = clue.cookie.and_then(|cookie| self.sockets.get(&cookie)) {
+            return who.clone();
+        }
+        if let Some(opener) = self.opener(clue, now) {
+            return self.opened(&opener, clue, now, questions);
         }
         let interface = self.interfaces.get(&clue.interface);
         if let Some(tap) = interface.filter(|known| known.is_tap) {
@@ -205,46 +220,66 @@ impl Enricher {
         if !holders.kernel {
             return who;
         }
-        let (mounted, is_stale) = self.mounters.mounted(clue.destination, now);
-        if is_stale {
-            questions.push(Question::Mounts(clue.destination));
-        }
+        let (mounted, learned) = self.mounters.mounted(clue.destination);
         let method = if mounted.is_empty() { Method::None } else { Method::SocketDiag };
-        Who { method, mounts: mounted.to_vec(), ..who }
+        let who = Who { method, mounts: mounted.to_vec(), ..who };
+        self.say_once(
+            who,
+            clue,
+            learned.is_some_and(|learned| now.duration_since(learned) <= FRESH),
+            questions,
+        )
     }
 
-    /// The process that opened the socket, and the namespace that it is in.
-    fn opener(&mut self, clue: &Clue<'_>) -> Option<(Arc<Process>, u64)> {
-        if let Some(Behind::Opener(process, netns)) = clue.cookie.and_then(|cookie| self.sockets.get(&cookie))
-        {
-            return Some((Arc::clone(process), *netns));
+    /// Keeps what is said of the kernel's own connection, once it `is_sure`; else it asks what is mounted.
+    fn say_once(&mut self, who: Who, clue: &Clue<'_>, is_sure: bool, questions: &mut Vec<Question>) -> Who {
+        if !is_sure {
+            questions.push(Question::Mounts(clue.destination));
+        } else if let Some(cookie) = clue.cookie {
+            self.sockets.put(cookie, Behind::Mounted(who.clone()));
         }
-        clue.owner.map(|owner| (self.processes.of(owner, &mut self.cgroups), owner.netns))
+        who
+    }
+
+    /// Who opened the socket.
+    fn opener(&mut self, clue: &Clue<'_>, now: Instant) -> Option<Opener> {
+        if let Some(Behind::Opener(opener)) = clue.cookie.and_then(|cookie| self.sockets.get(&cookie)) {
+            return Some(opener.clone());
+        }
+        let owner = clue.owner?;
+        let process = self.processes.of(owner, &mut self.cgroups);
+        let opener = Opener { process, netns: owner.netns, since: now };
+        if let Some(cookie) = clue.cookie {
+            self.sockets.put(cookie, Behind::Opener(opener.clone()));
+        }
+        Some(opener)
     }
 
     fn opened(
         &mut self,
-        process: Arc<Process>,
-        netns: u64,
-        server: SocketAddr,
+        opener: &Opener,
+        clue: &Clue<'_>,
         now: Instant,
         questions: &mut Vec<Question>,
     ) -> Who {
+        let Opener { process, netns, since } = opener;
+        let server = clue.destination;
+        let owner = Who { method: Method::Owner, process: Some(Arc::clone(process)), ..Who::default() };
         if !process.kernel {
-            let mounts = mounters::mount(&process).into_iter().collect();
-            return Who { method: Method::Owner, process: Some(process), mounts, ..Who::default() };
+            // No connect is told to a port that is not watched.
+            self.mounters.connecting(*netns, server.ip(), process);
+            return Who { mounts: mounters::mount(process).into_iter().collect(), ..owner };
         }
-        let (mounted, is_stale) = self.mounters.mounted(server, now);
+        let (mounted, learned) = self.mounters.mounted(server);
         let mut mounts = mounted.to_vec();
-        if is_stale {
-            questions.push(Question::Mounts(server));
-        }
-        let mut mounters = self.mounters.of(netns, server);
+        let is_sure =
+            learned.is_some_and(|learned| learned >= *since && now.duration_since(learned) <= FRESH);
+        let mut mounters = self.mounters.of(*netns, server);
         if mounts.is_empty() {
             mounts = mounters.iter().map(|mounter| mounter.mount.clone()).collect();
         }
-        match (mounters.pop(), mounters.is_empty()) {
-            (None, _) => Who { method: Method::Owner, process: Some(process), mounts, ..Who::default() },
+        let who = match (mounters.pop(), mounters.is_empty()) {
+            (None, _) => Who { mounts, ..owner },
             (Some(only), true) => {
                 Who { method: Method::Inherited, process: Some(only.process), mounts, ..Who::default() }
             }
@@ -252,7 +287,8 @@ impl Enricher {
                 let candidates = mounters.into_iter().chain([last]).map(|mounter| mounter.process).collect();
                 Who { method: Method::Inherited, candidates, mounts, ..Who::default() }
             }
-        }
+        };
+        self.say_once(who, clue, is_sure, questions)
     }
 
     /// What a runtime could still say of the container of a place.

@@ -24,7 +24,7 @@ fn main() {
     let json = arguments.iter().any(|argument| argument == "--json");
     let only: Vec<&str> =
         arguments.iter().map(String::as_str).filter(|argument| !argument.starts_with("--")).collect();
-    let parts: [(&str, Part); 6] = [
+    let parts: [(&str, Part); 7] = [
         ("program", program::measure),
         ("reading", reading::measure),
         ("throughput", throughput::measure),

@@ -3,7 +3,7 @@
 use std::net::{IpAddr, SocketAddr};
 use std::num::NonZeroUsize;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use lru::LruCache;
 
@@ -15,8 +15,6 @@ use super::who::Mount;
 const SERVERS: NonZeroUsize = NonZeroUsize::new(1 << 10).expect("not zero");
 /// Mounters of one server that are remembered.
 const MAX_MOUNTERS: usize = 16;
-/// How long an answer about mounts is believed.
-const FRESH: Duration = Duration::from_secs(2);
 
 /// A process that mounted a share.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -53,11 +51,11 @@ impl Mounters {
         self.mounted.put(server, (now, mounts));
     }
 
-    /// What is mounted from a server, and whether that is worth another question.
-    pub(super) fn mounted(&mut self, server: SocketAddr, now: Instant) -> (&[Mount], bool) {
+    /// What is mounted from a server, and when that was learned.
+    pub(super) fn mounted(&mut self, server: SocketAddr) -> (&[Mount], Option<Instant>) {
         match self.mounted.get(&server) {
-            Some((learned, mounts)) => (mounts, now.duration_since(*learned) > FRESH),
-            None => (&[], true),
+            Some((learned, mounts)) => (mounts, Some(*learned)),
+            None => (&[], None),
         }
     }
 
@@ -116,15 +114,5 @@ mod tests {
         assert_eq!(mounters.of(2, server()), [], "in another namespace");
         mounters.learn(server(), vec![mounted("//FILES/b")], Instant::now());
         assert_eq!(pids(&mounters.of(NETNS, server())), [2]);
-    }
-
-    #[test]
-    fn what_is_mounted_is_asked_for_again_after_a_while() {
-        let (mut mounters, now) = (Mounters::new(), Instant::now());
-        assert_eq!(mounters.mounted(server(), now), (&[][..], true));
-        mounters.learn(server(), vec![mounted("//files/a")], now);
-        for (after, stale) in [(FRESH, false), (FRESH * 2, true)] {
-            assert_eq!(mounters.mounted(server(), now + after), (&[mounted("//files/a")][..], stale));
-        }
     }
 }

@@ -155,7 +155,7 @@ impl Stages {
             Observation::Flow(sighting) => self.flow(sighting, now),
             Observation::Process(process) => self.enricher.running(process),
             Observation::Connect(connect) => {
-                if let Some(question) = self.enricher.connecting(&connect) {
+                if let Some(question) = self.enricher.connecting(&connect, now) {
                     self.inquiry.ask(&question);
                 }
             }

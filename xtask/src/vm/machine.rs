@@ -41,8 +41,6 @@ pub(super) enum Verdict {
     Passed {
         /// How the agent attached.
         back_end: String,
-        /// What it was not asked for, if anything.
-        pending: Option<String>,
     },
     /// Something failed, or the guest came to no end.
     Failed {
@@ -78,10 +76,7 @@ fn verdict(output: &str) -> Verdict {
     let output = output.replace(['\r', '\0'], "");
     let told = |what: &str| output.lines().find_map(|line| line.strip_prefix(what));
     match (told("guest: passed"), told("guest: back end ")) {
-        (Some(_), Some(back_end)) => Verdict::Passed {
-            back_end: back_end.to_owned(),
-            pending: told("guest: pending: ").map(str::to_owned),
-        },
+        (Some(_), Some(back_end)) => Verdict::Passed { back_end: back_end.to_owned() },
         _ => Verdict::Failed { output },
     }
 }
@@ -93,10 +88,7 @@ mod tests {
     #[test]
     fn only_a_guest_that_says_so_has_passed() {
         let passed = "[    0.1] boot\r\nguest: back end tcx\r\nguest: passed\r\n";
-        let back_end = "tcx".to_owned();
-        assert_eq!(verdict(passed), Verdict::Passed { back_end: back_end.clone(), pending: None });
-        let partly = format!("guest: pending: x\r\n{passed}");
-        assert_eq!(verdict(&partly), Verdict::Passed { back_end, pending: Some("x".to_owned()) });
+        assert_eq!(verdict(passed), Verdict::Passed { back_end: "tcx".to_owned() });
         for output in ["", "guest: back end tcx\r\nguest: failed: x\r\n", "guest: passed"] {
             assert!(matches!(verdict(output), Verdict::Failed { .. }), "{output}");
         }

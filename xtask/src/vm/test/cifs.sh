@@ -108,6 +108,6 @@ umount $SHARE
 # Another takes its place at once.
 mount_share //files.example/share
 cut
-[ -n "$PENDING" ] || told_again "$NAME"
+told_again "$NAME"
 umount $SHARE
 stop
