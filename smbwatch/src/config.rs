@@ -123,6 +123,9 @@ pub struct Config {
     pub transfer_kib: u32,
     /// Names of files of each connection that are told, at most.
     pub file_names: usize,
+    /// How long what a workload does at one destination is one incident, and after which one that goes on is told
+    /// again; 0: each connection is one.
+    pub incident_window: SignedDuration,
     /// What makes a scan.
     pub scan: Threshold,
     /// Alerts of each grade a second that are sent one by one; what exceeds them is counted.
@@ -152,6 +155,7 @@ impl Default for Config {
             payload_bytes: 1 << 13,
             transfer_kib: 1 << 10,
             file_names: 0,
+            incident_window: SignedDuration::from_mins(5),
             scan: Threshold { destinations: 20, window: SignedDuration::from_secs(60) },
             alerts_per_second: 1000,
             sinks: vec![SinkConfig::Stdout],
@@ -241,6 +245,8 @@ impl Config {
         set(&mut config.back_end, file.interfaces.back_end);
         set(&mut config.flows, file.limits.flows);
         set(&mut config.ring_bytes, file.limits.ring_bytes);
+        let window = file.incident_seconds.map(|seconds| SignedDuration::from_secs(seconds.into()));
+        set(&mut config.incident_window, window);
         set(&mut config.scan.destinations, file.scan.destinations);
         set(
             &mut config.scan.window,

@@ -43,7 +43,16 @@ pub(super) fn reason(finding: &Finding<'_>) -> String {
              {destination} the latest"
         );
     }
-    format!("{subject} {} {destination} over {}{}", what(finding), over.join(" and "), speaking(finding))
+    let since = match finding.since.repeats {
+        0 => String::new(),
+        repeats => format!(", and {repeats} times more since the last alert"),
+    };
+    format!(
+        "{subject} {} {destination} over {}{}{since}",
+        what(finding),
+        over.join(" and "),
+        speaking(finding)
+    )
 }
 
 fn what(finding: &Finding<'_>) -> String {

@@ -21,6 +21,7 @@ pub struct File {
     pub sources: Option<Vec<Prefix>>,
     pub reserved: Option<Vec<Prefix>>,
     pub owners: Option<bool>,
+    pub incident_seconds: Option<u32>,
     pub exceptions: Vec<Exception>,
     pub interfaces: Interfaces,
     pub runtimes: Runtimes,

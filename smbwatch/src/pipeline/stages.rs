@@ -27,7 +27,7 @@ use crate::runtime::Runtimes;
 use crate::scan::{Part, Scan, Scans};
 use crate::sink::{self, Outlet, Running};
 use crate::smb::Options;
-use crate::suppress::{Suppressed, Suppressor};
+use crate::suppress::{Since, Suppressed, Suppressor};
 
 /// How long an alert of a workload waits to be seen at the uplink, where NAT has given it another address.
 const TRANSLATION: Duration = Duration::from_millis(1);
@@ -75,6 +75,7 @@ struct News {
     sighting: Box<FlowObservation>,
     judgement: Judgement,
     attempts: Vec<Attempt>,
+    since: Since,
     /// The scan that it is told for.
     scan: Option<Scan>,
     /// Where it comes from, if not from here.
@@ -103,13 +104,13 @@ impl Stages {
         let capacity = NonZeroUsize::new(config.flows as usize).unwrap_or(NonZeroUsize::MIN);
         Self {
             enricher: Enricher::new(runtimes),
-            correlator: Correlator::new(capacity),
+            correlator: Correlator::new(capacity, config.incident_window),
             conversations: Conversations::new(
                 config.payload_bytes as usize,
                 Options { files: config.file_names },
             ),
             scans: Scans::new(config.scan),
-            suppressor: Suppressor::new(config.alerts_per_second),
+            suppressor: Suppressor::new(config.alerts_per_second, config.incident_window),
             hold: Hold::new(),
             inquiry,
             alerter: Alerter::new(Host::look(), &config, Timestamp::now()),
@@ -191,8 +192,8 @@ impl Stages {
         }
         let Some((latest, dialogue)) = self.conversations.of(key) else { return };
         let judgement = judge(latest, Some(dialogue), self.config.severity);
-        let told = self.correlator.peek(key).and_then(|connection| connection.told);
-        if told.is_none_or(|told| told.grade < judgement.grade) {
+        let judged = self.correlator.peek(key).and_then(|connection| connection.judged);
+        if judged.is_none_or(|judged| judged.grade < judgement.grade) {
             self.account.rises += 1;
             let sent = latest.sent.max(payload.reaches().unwrap_or(0));
             let sighting = FlowObservation { time: payload.time, lost: 0, sent, ..latest.clone() };
@@ -205,13 +206,19 @@ impl Stages {
         let judgement = judge(&sighting, self.conversations.dialogue(key), self.config.severity);
         let attempts = self.correlator.attempts(key, &sighting, judgement);
         let Some(connection) = self.correlator.connection(key) else { return };
-        let (suppressed, scan) = match self.scans.part(connection, &judgement, &sighting) {
-            Part::None => (self.suppressor.suppress(connection, &judgement, &sighting), None),
-            Part::Counted => (Some(Suppressed::Scan), None),
-            Part::Told(scan) => (None, Some(scan)),
+        let verdict = match self.scans.part(connection, &judgement, &sighting) {
+            Part::None => {
+                self.suppressor.suppress(connection, &judgement, &sighting).map(|since| (since, None))
+            }
+            Part::Counted => Err(Suppressed::Scan),
+            Part::Told(scan) => Ok((Since::default(), Some(scan))),
         };
-        match suppressed {
-            Some(reason) => {
+        match verdict {
+            Ok((since, scan)) => {
+                let origin = self.origin.clone();
+                self.tell_or_hold(key, News { sighting, judgement, attempts, since, scan, origin }, now);
+            }
+            Err(reason) => {
                 self.untold.suppressed += 1;
                 *match reason {
                     Suppressed::Repeat => &mut self.account.repeated,
@@ -220,11 +227,6 @@ impl Stages {
                     Suppressed::Flood => &mut self.account.flooded,
                 } += 1;
             }
-            None => self.tell_or_hold(
-                key,
-                News { sighting, judgement, attempts, scan, origin: self.origin.clone() },
-                now,
-            ),
         }
     }
 
@@ -334,6 +336,7 @@ impl Stages {
                 translated: connection.translated(),
                 seen: &seen,
                 attempts: &news.attempts,
+                since: news.since,
                 scan: news.scan.as_ref(),
                 dialogue: self.conversations.dialogue(waiting.connection),
                 who: &who,

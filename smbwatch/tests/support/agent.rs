@@ -200,10 +200,12 @@ impl Ended {
     }
 }
 
-/// `smbwatch run` on the lab's private host.
+/// `smbwatch run` on the lab's private host. Tests do the same again and again, so each connection is an incident
+/// unless they say otherwise.
 pub fn command(lab: &Lab, config: &str, args: &[&str]) -> Command {
     let path = lab.folder().join("smbwatch.toml");
-    fs::write(&path, config).expect("write the configuration");
+    let each = if config.contains("incident_seconds") { "" } else { "incident_seconds = 0\n" };
+    fs::write(&path, format!("{each}{config}")).expect("write the configuration");
     let mut command = lab.at(End::Host, PROGRAM);
     command.args(["run", "--format", "json", "--config"]).arg(path);
     command.arg("--run-dir").arg(lab.folder().join("run")).args(args);
