@@ -1,6 +1,7 @@
 //! What the configuration means: every default filled in, every value checked.
 
 pub mod file;
+pub mod exceptions;
 pub mod interfaces;
 pub mod runtimes;
 
@@ -17,6 +18,7 @@ use smbwatch_ebpf::settings::{MAX_PORTS, MAX_PREFIXES};
 
 use crate::ranges::{self, Kind, Range};
 use crate::scan::Threshold;
+use exceptions::Exception;
 use file::File;
 use interfaces::Interfaces;
 use runtimes::Runtimes;
@@ -105,6 +107,8 @@ pub struct Config {
     pub embedded_ipv4: bool,
     /// Destinations that do not match, and their carve-outs; the longest prefix decides.
     pub destinations: Vec<Range>,
+    /// Exceptions that the agent decides.
+    pub exceptions: Vec<Exception>,
     /// Processes are found by hooks on `connect`.
     pub owners: bool,
     /// Interfaces to watch.
@@ -146,6 +150,7 @@ impl Default for Config {
             nat_addresses: Vec::new(),
             embedded_ipv4: false,
             destinations: ranges::rule_105(),
+            exceptions: Vec::new(),
             owners: true,
             interfaces: Interfaces::default(),
             back_end: BackEnd::Auto,
@@ -237,7 +242,8 @@ impl Config {
             let range = |prefix| Range { prefix, kind: Kind::Reserved, name: "configured".to_owned() };
             config.destinations = reserved.into_iter().map(|prefix| range(prefix.0)).collect();
         }
-        config.except(file.exceptions);
+        let exceptions = file.exceptions.into_iter().map(Exception::parse).collect::<Result<Vec<_>, _>>()?;
+        config.except(exceptions);
         set(&mut config.severity, file.severity);
         set(&mut config.ports, file.ports);
         set(&mut config.any_port, file.any_port);
@@ -271,17 +277,22 @@ impl Config {
         Ok(config)
     }
 
-    /// Adds exceptions, whatever inside them is called globally reachable included.
-    fn except(&mut self, exceptions: Vec<file::Exception>) {
-        let exception = |prefix, name| Range { prefix, kind: Kind::Exception, name };
+    /// Adds exceptions. Those of the kernel take in whatever inside them is called globally reachable.
+    fn except(&mut self, exceptions: Vec<Exception>) {
+        let (simple, others): (Vec<_>, Vec<_>) =
+            exceptions.into_iter().partition(|exception| exception.is_for_kernel().is_some());
+        self.exceptions = others;
+        let simple: Vec<(IpNet, String)> = simple
+            .into_iter()
+            .filter_map(|exception| Some((exception.is_for_kernel()?, exception.reason)))
+            .collect();
         for range in self.destinations.iter_mut().filter(|range| range.kind == Kind::Public) {
-            let around = exceptions.iter().find(|around| around.destination.0.contains(&range.prefix));
-            if let Some(around) = around {
-                *range = exception(range.prefix, around.reason.clone());
+            if let Some((_, reason)) = simple.iter().find(|(around, _)| around.contains(&range.prefix)) {
+                (range.kind, range.name) = (Kind::Exception, reason.clone());
             }
         }
-        self.destinations
-            .extend(exceptions.into_iter().map(|around| exception(around.destination.0, around.reason)));
+        let range = |(prefix, name)| Range { prefix, kind: Kind::Exception, name };
+        self.destinations.extend(simple.into_iter().map(range));
     }
 
     fn check(&mut self) -> Result<(), String> {
@@ -477,7 +488,7 @@ mod tests {
             ),
             (
                 "[[exceptions]]\nreason = \"all\"\ndestination = \"::/0\"",
-                "test.toml:3:15: `::/0` would except every destination, so nothing could match; name a part of it",
+                "test.toml:3:15: `::/0` would except every address, so nothing could match; name a part of it",
             ),
             ("a = [", "test.toml:1:6:"),
         ] {

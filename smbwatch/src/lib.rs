@@ -17,6 +17,7 @@ pub mod converse;
 pub mod runtime;
 pub mod enrich;
 pub mod judge;
+pub mod except;
 pub mod scan;
 pub mod suppress;
 pub mod alert;

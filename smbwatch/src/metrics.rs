@@ -13,6 +13,8 @@ pub struct Account {
     pub rises: u64,
     /// Records and rises that became an alert.
     pub alerted: u64,
+    /// Records that an exception covers which the agent decides.
+    pub excepted: u64,
     /// Records that were not told because the connection's grade had been.
     pub repeated: u64,
     /// Records of what had been told when another interface saw it.
@@ -34,6 +36,8 @@ pub struct Summary {
     pub kernel: Counters,
     /// What the agent made of it.
     pub account: Account,
+    /// How often each exception that the agent decides was used, and its reason.
+    pub exceptions: Vec<(u64, String)>,
     /// Name, and alerts delivered and not delivered, of each sink.
     pub sinks: Vec<(String, u64, u64)>,
 }
@@ -56,9 +60,10 @@ impl Summary {
         self.kernel.flow_lost + self.account.undecoded
     }
 
-    /// Whether seen = alerted + suppressed + lost.
+    /// Whether seen = alerted + suppressed + excepted + lost.
     pub const fn agrees(&self) -> bool {
-        self.seen() == self.account.alerted + self.account.suppressed() + self.lost()
+        let Account { alerted, excepted, .. } = self.account;
+        self.seen() == alerted + self.account.suppressed() + excepted + self.lost()
     }
 }
 
@@ -68,9 +73,10 @@ impl fmt::Display for Summary {
         let sign = if self.agrees() { "=" } else { "!=" };
         write!(
             formatter,
-            "seen {} {sign} alerted {alerted} + suppressed {} + lost {}",
+            "seen {} {sign} alerted {alerted} + suppressed {} + excepted {} + lost {}",
             self.seen(),
             self.account.suppressed(),
+            self.account.excepted,
             self.lost()
         )?;
         if elsewhere + own + scanned + flooded != 0 {
@@ -79,6 +85,9 @@ impl fmt::Display for Summary {
                 "\n  suppressed: {repeated} repeats, {elsewhere} seen at another interface, {own} of the \
                  host's own address, {scanned} parts of scans, {flooded} over limits.alerts_per_second"
             )?;
+        }
+        for (hits, reason) in self.exceptions.iter().filter(|(hits, _)| *hits != 0) {
+            write!(formatter, "\n  excepted: {hits} by `{reason}`")?;
         }
         if self.lost() != 0 {
             write!(
@@ -131,7 +140,7 @@ mod tests {
         }
         assert_eq!(
             summary.to_string(),
-            "seen 0 = alerted 0 + suppressed 0 + lost 0\n  excepted: 3 packets\n  packets not judged: 2 truncated"
+            "seen 0 = alerted 0 + suppressed 0 + excepted 0 + lost 0\n  excepted: 3 packets\n  packets not judged: 2 truncated"
         );
     }
 }

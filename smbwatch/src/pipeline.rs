@@ -35,6 +35,8 @@ use watcher::Watcher;
 /// Records that are handled before signals and timers get their turn.
 const BATCH: usize = 512;
 
+/// How often exceptions are looked at: whether one has expired, and whether a file has changed.
+const EXCEPTIONS: Duration = Duration::from_secs(5);
 /// How often interfaces that were attached to in a hurry are looked at again.
 const MAKE_UP: Duration = Duration::from_secs(10);
 
@@ -80,6 +82,8 @@ async fn watch(mut config: Config, run_dir: &Path, format: Format) -> anyhow::Re
     stages.begin();
     let mut make_up = tokio::time::interval(MAKE_UP);
     make_up.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let mut exceptions = tokio::time::interval(EXCEPTIONS);
+    exceptions.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
         tokio::select! {
             guard = ring.readable_mut() => {
@@ -101,6 +105,7 @@ async fn watch(mut config: Config, run_dir: &Path, format: Format) -> anyhow::Re
             () = tokio::task::yield_now(), if watcher.has_work() => {
                 watcher.attach_next(&stages.config, &mut probe, &mut stages.enricher)?;
             }
+            _ = exceptions.tick(), if stages.has_exceptions() => stages.look_at_exceptions(),
             _ = make_up.tick(), if watcher.is_hurried() => watcher.make_up(),
             Some((question, answer)) = answers.recv() => stages.learn(&question, answer, Instant::now()),
             () = until(stages.next_release()) => stages.release(Instant::now()),

@@ -31,14 +31,25 @@ pub struct File {
     pub sinks: Option<Vec<Sink>>,
 }
 
-/// Destinations that may be reached by SMB.
+/// Who may speak SMB to the Internet.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Exception {
-    #[serde(deserialize_with = "part")]
-    pub destination: Prefix,
+    #[serde(default, deserialize_with = "part")]
+    pub destination: Option<Prefix>,
+    pub destinations_file: Option<PathBuf>,
+    #[serde(default)]
+    pub ports: Vec<u16>,
+    #[serde(default, deserialize_with = "part")]
+    pub source: Option<Prefix>,
+    pub container: Option<String>,
+    pub image: Option<String>,
+    pub unit: Option<String>,
+    pub executable: Option<String>,
+    pub owner: Option<String>,
     #[serde(deserialize_with = "reason")]
     pub reason: String,
+    pub expires: Option<String>,
 }
 
 /// Where to look.
@@ -120,15 +131,15 @@ impl Visitor<'_> for PrefixVisitor {
 }
 
 /// Not all there is: that would switch the agent off.
-fn part<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Prefix, D::Error> {
+fn part<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Prefix>, D::Error> {
     let prefix = Prefix::deserialize(deserializer)?;
     if prefix.0.prefix_len() == 0 {
         return Err(D::Error::custom(format!(
-            "`{}` would except every destination, so nothing could match; name a part of it",
+            "`{}` would except every address, so nothing could match; name a part of it",
             prefix.0
         )));
     }
-    Ok(prefix)
+    Ok(Some(prefix))
 }
 
 fn reason<'de, D: Deserializer<'de>>(deserializer: D) -> Result<String, D::Error> {

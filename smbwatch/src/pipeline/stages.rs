@@ -15,6 +15,7 @@ use crate::enrich::host::Host;
 use crate::enrich::questions::{Answer, Question};
 use crate::enrich::who::Origin;
 use crate::enrich::{Clue, Enricher};
+use crate::except::Exceptions;
 use crate::judge::{Judgement, judge};
 use crate::metrics::{Account, Summary};
 use crate::observation::{FlowObservation, Observation, PayloadObservation};
@@ -42,6 +43,7 @@ pub(crate) struct Stages {
     pub(super) enricher: Enricher,
     correlator: Correlator,
     conversations: Conversations,
+    exceptions: Exceptions,
     scans: Scans,
     suppressor: Suppressor,
     hold: Hold<Waiting>,
@@ -109,6 +111,7 @@ impl Stages {
                 config.payload_bytes as usize,
                 Options { files: config.file_names },
             ),
+            exceptions: Exceptions::new(&config.exceptions),
             scans: Scans::new(config.scan),
             suppressor: Suppressor::new(config.alerts_per_second, config.incident_window),
             hold: Hold::new(),
@@ -203,6 +206,10 @@ impl Stages {
 
     /// Tells, if it is worth telling, that a connection has changed.
     fn changed(&mut self, key: Key, sighting: Box<FlowObservation>, now: Instant) {
+        if self.is_excepted(key, &sighting) {
+            self.account.excepted += 1;
+            return;
+        }
         let judgement = judge(&sighting, self.conversations.dialogue(key), self.config.severity);
         let attempts = self.correlator.attempts(key, &sighting, judgement);
         let Some(connection) = self.correlator.connection(key) else { return };
@@ -228,6 +235,24 @@ impl Stages {
                 } += 1;
             }
         }
+    }
+
+    /// Whether an exception covers a connection, whoever makes it.
+    fn is_excepted(&mut self, key: Key, sighting: &FlowObservation) -> bool {
+        let Some(connection) = self.correlator.peek(key) else { return false };
+        !self.exceptions.is_empty()
+            && self.exceptions.covers(connection.nearest().source.ip(), sighting.destination, sighting.time)
+    }
+
+    /// Reads what exceptions have in files, and says which have expired.
+    pub(super) fn look_at_exceptions(&mut self) {
+        self.exceptions.read_files();
+        self.exceptions.expire(Timestamp::now());
+    }
+
+    /// Whether anyone needs that now and then.
+    pub(super) fn has_exceptions(&self) -> bool {
+        !self.exceptions.is_empty()
     }
 
     /// Tells what is new of a connection, after all that waits to be told of it.
@@ -328,11 +353,17 @@ impl Stages {
                 Some(origin) => origin.who.clone(),
                 None => self.enricher.who(&clue(connection, sighting), now).0,
             };
+            let source = connection.nearest().source;
+            let excepts = &mut self.exceptions;
+            if excepts.covers_workload(&who, source.ip(), sighting.destination, sighting.time) {
+                self.account.excepted += 1;
+                continue;
+            }
             let finding = Finding {
                 sighting,
                 judgement: news.judgement,
                 incident: news.scan.as_ref().map_or(connection.incident, |scan| scan.incident),
-                source: connection.nearest().source,
+                source,
                 translated: connection.translated(),
                 seen: &seen,
                 attempts: &news.attempts,
@@ -353,7 +384,8 @@ impl Stages {
 
     /// The account so far, beside what the programs have counted.
     pub(crate) fn account(&self, kernel: Counters) -> Summary {
-        Summary { kernel, account: self.account.clone(), sinks: Vec::new() }
+        let exceptions = self.exceptions.hits().map(|(hits, reason)| (hits, reason.to_owned())).collect();
+        Summary { kernel, account: self.account.clone(), exceptions, sinks: Vec::new() }
     }
 
     /// Tells what still waits, waits for the sinks, and adds up.
@@ -363,6 +395,7 @@ impl Stages {
             self.tell(&waiting, now);
         }
         let alerted = self.account.alerted;
+        let account = self.account(probe.counters()?);
         let Outlet::Sinks(sinks) = self.outlet else { anyhow::bail!("alerts go to one place only") };
         let closing: Vec<_> = sinks.into_iter().map(Running::close).collect();
         let deadline = tokio::time::Instant::now() + CLOSE;
@@ -373,7 +406,7 @@ impl Stages {
             let delivered = sink.tally.delivered.load(Ordering::Relaxed);
             (sink.name, delivered, alerted - delivered.min(alerted))
         });
-        Ok(Summary { kernel: probe.counters()?, account: self.account, sinks: sinks.collect() })
+        Ok(Summary { sinks: sinks.collect(), ..account })
     }
 }
 
