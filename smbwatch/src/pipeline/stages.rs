@@ -47,6 +47,7 @@ pub(crate) struct Stages {
     scans: Scans,
     suppressor: Suppressor,
     hold: Hold<Waiting>,
+    waited: u64,
     inquiry: Inquiry,
     alerter: Alerter,
     outlet: Outlet,
@@ -70,6 +71,8 @@ struct Waiting {
     answered_by: Instant,
     /// What was asked for it.
     asked: Vec<Question>,
+    /// Its place among all that waited.
+    number: u64,
 }
 
 /// What is to be told.
@@ -115,6 +118,7 @@ impl Stages {
             scans: Scans::new(config.scan),
             suppressor: Suppressor::new(config.alerts_per_second, config.incident_window),
             hold: Hold::new(),
+            waited: 0,
             inquiry,
             alerter: Alerter::new(Host::look(), &config, Timestamp::now()),
             outlet,
@@ -266,7 +270,10 @@ impl Stages {
         let of_workload = self.enricher.watch(news.sighting.interface).role == Role::Workload;
         let left_by = if of_workload { now + TRANSLATION } else { now };
         let (answered_by, asked) = (now + ANSWERS, Vec::new());
-        let waiting = Waiting { connection: key, news: vec![news], known, left_by, answered_by, asked };
+        self.waited += 1;
+        let number = self.waited;
+        let news = vec![news];
+        let waiting = Waiting { connection: key, news, known, left_by, answered_by, asked, number };
         self.tell_or_wait(waiting, now);
     }
 
@@ -326,7 +333,10 @@ impl Stages {
             let has_left = now >= waiting.left_by || waiting.has_left(correlator);
             has_left && !waiting.is_asking(inquiry)
         };
-        for waiting in hold.take(now, is_ready) {
+        let mut ready = hold.take(now, is_ready);
+        // What has waited for two things stands behind what came after it.
+        ready.sort_by_key(|waiting| waiting.number);
+        for waiting in ready {
             self.tell_or_wait(waiting, now);
         }
     }
