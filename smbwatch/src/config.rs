@@ -2,6 +2,7 @@
 
 pub mod file;
 pub mod interfaces;
+pub mod metrics;
 pub mod runtimes;
 
 use std::fmt;
@@ -19,6 +20,7 @@ use crate::ranges::{self, Kind, Range};
 use crate::scan::Threshold;
 use file::File;
 use interfaces::Interfaces;
+use metrics::Metrics;
 use runtimes::Runtimes;
 
 /// Largest tables that fit the counters and the kernel's limits.
@@ -129,6 +131,8 @@ pub struct Config {
     pub alerts_per_second: u32,
     /// Where alerts go.
     pub sinks: Vec<SinkConfig>,
+    /// Where metrics are served.
+    pub metrics: Metrics,
 }
 
 impl Default for Config {
@@ -155,6 +159,7 @@ impl Default for Config {
             scan: Threshold { destinations: 20, window: SignedDuration::from_secs(60) },
             alerts_per_second: 1000,
             sinks: vec![SinkConfig::Stdout],
+            metrics: Metrics::default(),
         }
     }
 }
@@ -252,6 +257,7 @@ impl Config {
         set(&mut config.alerts_per_second, file.limits.alerts_per_second);
         config.interfaces = Interfaces::parse(&file.interfaces.include, &file.interfaces.exclude)?;
         config.runtimes = Runtimes::parse(file.runtimes)?;
+        config.metrics = Metrics::parse(file.metrics)?;
         if let Some(sinks) = file.sinks {
             config.sinks = sinks
                 .into_iter()
