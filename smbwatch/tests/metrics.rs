@@ -162,7 +162,7 @@ fn both_sockets_answer_in_both_formats() {
 
 /// A flow of its own, every eighth of them to an exception.
 fn flood(number: u32) -> Vec<u8> {
-    if number % 8 == 0 {
+    if number.is_multiple_of(8) {
         return frame(1, NOBODY);
     }
     let destination = Ipv4Addr::from(0x5db9_0000 + (number >> 15));

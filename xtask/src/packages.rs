@@ -97,7 +97,11 @@ pub(crate) fn ensure_containers() {
 
 /// Installs Prometheus's tool where it is missing. The server that comes with it is masked.
 pub(crate) fn ensure_monitoring() {
-    install(&MONITORING, "promtool checks alert rules and metrics; no Prometheus is started", &["prometheus"]);
+    install(
+        &MONITORING,
+        "promtool checks alert rules and metrics; no Prometheus is started",
+        &["prometheus"],
+    );
 }
 
 /// Installs what measurements need and is missing.

@@ -14,7 +14,7 @@ use crate::probe::{Attached, Counters, Runs};
 use crate::sink;
 
 /// What has been counted up to one moment.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub(crate) struct Snapshot {
     /// What the programs counted.
     pub(crate) kernel: Counters,
