@@ -3,6 +3,7 @@
 pub mod file;
 pub mod exceptions;
 pub mod interfaces;
+pub mod metrics;
 pub mod runtimes;
 
 use std::fmt;
@@ -21,6 +22,7 @@ use crate::scan::Threshold;
 use exceptions::Exception;
 use file::File;
 use interfaces::Interfaces;
+use metrics::Metrics;
 use runtimes::Runtimes;
 
 /// Largest tables that fit the counters and the kernel's limits.
@@ -136,6 +138,8 @@ pub struct Config {
     pub alerts_per_second: u32,
     /// Where alerts go.
     pub sinks: Vec<SinkConfig>,
+    /// Where metrics are served.
+    pub metrics: Metrics,
 }
 
 impl Default for Config {
@@ -164,6 +168,7 @@ impl Default for Config {
             scan: Threshold { destinations: 20, window: SignedDuration::from_secs(60) },
             alerts_per_second: 1000,
             sinks: vec![SinkConfig::Stdout],
+            metrics: Metrics::default(),
         }
     }
 }
@@ -264,6 +269,7 @@ impl Config {
         set(&mut config.alerts_per_second, file.limits.alerts_per_second);
         config.interfaces = Interfaces::parse(&file.interfaces.include, &file.interfaces.exclude)?;
         config.runtimes = Runtimes::parse(file.runtimes)?;
+        config.metrics = Metrics::parse(file.metrics)?;
         if let Some(sinks) = file.sinks {
             config.sinks = sinks
                 .into_iter()

@@ -21,7 +21,8 @@ use tokio::time::MissedTickBehavior;
 
 use crate::config::Config;
 use crate::enrich::questions::Wanted;
-use crate::metrics::Summary;
+use crate::metrics::scrapes::Scrapes;
+use crate::metrics::{Summary, serve};
 use crate::probe::{Probe, clsact, routes};
 use crate::ranges::{Kind, longest, strict};
 use crate::runtime::{Endpoint, Runtimes};
@@ -56,6 +57,8 @@ async fn watch(mut config: Config, run_dir: &Path, format: Format) -> anyhow::Re
     let mut hangup = signal(SignalKind::hangup())?;
     let sinks: Vec<Running> =
         config.sinks.iter().map(|sink| sink::start(sink, format)).collect::<Result<_, _>>()?;
+    let (scrapes, mut asked) = Scrapes::new();
+    let _server = serve::start(&config.metrics, run_dir, scrapes)?;
     let mut following = Following::start().await?;
     let addresses = routes::addresses(&following.handle).await?;
     if config.own_addresses {
@@ -108,6 +111,11 @@ async fn watch(mut config: Config, run_dir: &Path, format: Format) -> anyhow::Re
             _ = exceptions.tick(), if stages.has_exceptions() => stages.look_at_exceptions(),
             _ = make_up.tick(), if watcher.is_hurried() => watcher.make_up(),
             Some((question, answer)) = answers.recv() => stages.learn(&question, answer, Instant::now()),
+            Some(reply) = asked.recv() => match stages.snapshot(&probe, watcher.interfaces()) {
+                // Who asked may have gone.
+                Ok(snapshot) => drop(reply.send(snapshot)),
+                Err(error) => log::error!("{error:#}"),
+            },
             () = until(stages.next_release()) => stages.release(Instant::now()),
             _ = hangup.recv() => stages.reopen(),
             _ = interrupt.recv() => break,

@@ -15,7 +15,7 @@ use crate::config::SinkConfig;
 pub use stdout::Format;
 
 /// Alerts that wait for a sink before further ones are dropped and counted.
-const QUEUE: usize = 8192;
+pub const QUEUE: usize = 8192;
 /// Alerts that are written at once.
 const BATCH: usize = 256;
 
@@ -77,12 +77,35 @@ impl Outlet {
         }
     }
 
+    /// What each sink has done so far.
+    pub fn states(&self) -> Vec<State> {
+        match self {
+            Self::Sinks(sinks) => sinks.iter().map(Running::state).collect(),
+            Self::Here(_) => Vec::new(),
+        }
+    }
+
     /// Lets every sink begin anew.
     pub fn reopen(&self) {
         if let Self::Sinks(sinks) = self {
             sinks.iter().for_each(Running::reopen);
         }
     }
+}
+
+/// What one sink has done so far.
+#[derive(Clone, Debug)]
+pub struct State {
+    /// Its name for people.
+    pub name: String,
+    /// Alerts that were written.
+    pub delivered: u64,
+    /// Alerts whose writing failed.
+    pub failed: u64,
+    /// Alerts that found the queue full.
+    pub dropped: u64,
+    /// Alerts that wait.
+    pub waiting: usize,
 }
 
 /// A running sink.
@@ -130,6 +153,16 @@ impl Running {
     pub fn send(&self, document: &Arc<Document>) {
         if self.queue.try_send(Message::Alert(Arc::clone(document))).is_err() {
             self.tally.dropped.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+
+    fn state(&self) -> State {
+        State {
+            name: self.name.clone(),
+            delivered: self.tally.delivered.load(Ordering::Relaxed),
+            failed: self.tally.failed.load(Ordering::Relaxed),
+            dropped: self.tally.dropped.load(Ordering::Relaxed),
+            waiting: self.queue.max_capacity() - self.queue.capacity(),
         }
     }
 

@@ -2,6 +2,7 @@
 #![expect(missing_docs, reason = "each field is what the key of its name says in config/smbwatch.toml")]
 
 use std::fmt;
+use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use ipnet::IpNet;
@@ -29,6 +30,7 @@ pub struct File {
     pub scan: Scan,
     pub limits: Limits,
     pub sinks: Option<Vec<Sink>>,
+    pub metrics: Metrics,
 }
 
 /// Who may speak SMB to the Internet.
@@ -103,6 +105,15 @@ pub struct Limits {
 pub enum Sink {
     Stdout {},
     File { path: PathBuf },
+}
+
+/// Where metrics are served.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Metrics {
+    pub socket: Option<PathBuf>,
+    pub listen: Option<SocketAddr>,
+    pub allow_remote: bool,
 }
 
 /// An address range without host bits.

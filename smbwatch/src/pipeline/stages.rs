@@ -17,6 +17,7 @@ use crate::enrich::who::Origin;
 use crate::enrich::{Clue, Enricher};
 use crate::except::Exceptions;
 use crate::judge::{Judgement, judge};
+use crate::metrics::snapshot::{Interfaces, Snapshot};
 use crate::metrics::{Account, Summary};
 use crate::observation::{FlowObservation, Observation, PayloadObservation};
 use crate::pipeline::hold::Hold;
@@ -33,7 +34,7 @@ use crate::suppress::{Since, Suppressed, Suppressor};
 /// How long an alert of a workload waits to be seen at the uplink, where NAT has given it another address.
 const TRANSLATION: Duration = Duration::from_millis(1);
 /// How long an alert waits for answers about who is behind it.
-const ANSWERS: Duration = Duration::from_secs(1);
+pub(super) const ANSWERS: Duration = Duration::from_secs(1);
 /// How long sinks may take to empty their queues at the end.
 const CLOSE: Duration = Duration::from_secs(2);
 
@@ -123,7 +124,7 @@ impl Stages {
             alerter: Alerter::new(Host::look(), &config, Timestamp::now()),
             outlet,
             clock: None,
-            account: Account::default(),
+            account: Account::new(config.severity),
             untold: Untold::default(),
             origin: None,
             config,
@@ -148,10 +149,11 @@ impl Stages {
 
     /// Takes one record through all stages. After the last one of a batch, what it completes is to be released.
     pub(super) fn take(&mut self, record: &[u8], clock: Clock, now: Instant) {
+        self.account.taken.count(record);
         match decode(record, clock) {
             Ok(observation) => self.observe(observation, now),
             Err(error) => {
-                self.account.undecoded += 1;
+                self.account.undecoded.count(record);
                 log::error!("record not understood: {error}");
             }
         }
@@ -164,7 +166,7 @@ impl Stages {
             Observation::Process(process) => self.enricher.running(process),
             Observation::Connect(connect) => {
                 if let Some(question) = self.enricher.connecting(&connect, now) {
-                    self.inquiry.ask(&question);
+                    self.inquiry.ask(&question, now);
                 }
             }
             Observation::Payload(payload) => self.payload(&payload, now),
@@ -297,7 +299,7 @@ impl Stages {
         for news in &waiting.news {
             let (_, questions) = self.enricher.who(&clue(connection, &news.sighting), now);
             for question in questions {
-                if !waiting.asked.contains(&question) && self.inquiry.ask(&question) {
+                if !waiting.asked.contains(&question) && self.inquiry.ask(&question, now) {
                     waiting.asked.push(question);
                 }
             }
@@ -306,12 +308,12 @@ impl Stages {
 
     /// Asks what is best asked at once.
     pub(super) fn begin(&mut self) {
-        self.inquiry.ask(&Question::Connections);
+        self.inquiry.ask(&Question::Connections, Instant::now());
     }
 
     /// Learns an answer, and tells what has waited for it.
     pub(super) fn learn(&mut self, question: &Question, answer: Option<Answer>, now: Instant) {
-        self.inquiry.answered(question);
+        self.inquiry.answered(question, now);
         if let Some(answer) = answer {
             self.enricher.learn(answer, now);
         }
@@ -388,8 +390,26 @@ impl Stages {
             self.untold = Untold::default();
             let document = self.alerter.alert(&finding, self.clock.unwrap_or_else(Timestamp::now));
             self.outlet.send(document);
-            self.account.alerted += 1;
+            let Judgement { grade, severity, .. } = news.judgement;
+            *self.account.alerts.entry((grade, severity)).or_default() += 1;
         }
+    }
+
+    /// What may be asked for at any time. The programs are asked last, so that they have counted all that was
+    /// taken from them.
+    pub(super) fn snapshot(&self, probe: &Probe, interfaces: Interfaces) -> anyhow::Result<Snapshot> {
+        let held = self.hold.iter().map(|waiting| waiting.news.len() as u64).sum();
+        Ok(Snapshot {
+            account: self.account.clone(),
+            held,
+            interfaces,
+            questions: self.inquiry.questions(),
+            sinks: self.outlet.states(),
+            flows: self.config.flows,
+            ring_bytes: self.config.ring_bytes,
+            programs: probe.runs(),
+            kernel: probe.counters()?,
+        })
     }
 
     /// The account so far, beside what the programs have counted.
@@ -404,7 +424,7 @@ impl Stages {
         for waiting in self.hold.drain() {
             self.tell(&waiting, now);
         }
-        let alerted = self.account.alerted;
+        let alerted = self.account.alerted();
         let account = self.account(probe.counters()?);
         let Outlet::Sinks(sinks) = self.outlet else { anyhow::bail!("alerts go to one place only") };
         let closing: Vec<_> = sinks.into_iter().map(Running::close).collect();

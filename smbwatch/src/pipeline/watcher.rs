@@ -6,6 +6,7 @@ use anyhow::Context as _;
 
 use crate::config::{BackEnd, Config};
 use crate::enrich::Enricher;
+use crate::metrics::snapshot::Interfaces;
 use crate::probe::interfaces::Snapshot;
 use crate::probe::plan::{Plan, Target, plan, targets};
 use crate::probe::roles::Role;
@@ -19,6 +20,8 @@ const CROWD: usize = 16;
 pub(super) struct Watcher {
     /// By index; those that were refused too, so that they are not tried again and again.
     watched: HashMap<u32, Target>,
+    /// How those are attached that were not refused.
+    attached: HashMap<u32, (Role, Attached)>,
     plan: Plan,
     /// The first interfaces are all attached.
     started: bool,
@@ -65,6 +68,7 @@ impl Watcher {
         for index in self.plan.detach.drain(..) {
             enricher.forget_interface(index);
             self.hurried.remove(&index);
+            self.attached.remove(&index);
             if let Some(target) = self.watched.remove(&index)
                 && probe.detach(index)
             {
@@ -78,6 +82,19 @@ impl Watcher {
                 log::info!("{} is {} now", known.interface.name, target.interface.name);
             }
         }
+    }
+
+    /// How many interfaces are watched, and how.
+    pub(super) fn interfaces(&self) -> Interfaces {
+        let mut interfaces = Interfaces {
+            refused: self.watched.keys().filter(|index| !self.attached.contains_key(index)).count() as u64,
+            waiting: self.plan.attach.len() as u64,
+            ..Interfaces::default()
+        };
+        for how in self.attached.values() {
+            *interfaces.attached.entry(*how).or_default() += 1;
+        }
+        interfaces
     }
 
     /// Some interfaces were attached to in a hurry.
@@ -123,6 +140,7 @@ impl Watcher {
                 }
                 enricher.interface(&target.interface, target.watch);
                 announce(&target, how);
+                self.attached.insert(target.interface.index, (target.watch.role, how));
                 self.watched.insert(target.interface.index, target);
             }
             // Its next name, if it has one, comes with a message.
