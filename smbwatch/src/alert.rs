@@ -2,6 +2,7 @@
 
 mod document;
 mod workload;
+mod peer;
 mod spoken;
 mod say;
 pub mod text;
@@ -15,6 +16,7 @@ use smbwatch_ebpf::flow;
 
 use crate::config::{Config, Profile};
 use crate::correlate::Attempt;
+use crate::enrich::files::Peer;
 use crate::enrich::host::Host;
 use crate::enrich::process::{Ancestor, Process};
 use crate::enrich::who::{Mount, Origin, Who};
@@ -54,6 +56,8 @@ pub struct Finding<'a> {
     pub dialogue: Option<&'a Dialogue>,
     /// Who is behind it.
     pub who: &'a Who,
+    /// What files say of the destination.
+    pub peer: &'a Peer,
     /// Where it comes from, if another tool told it.
     pub origin: Option<&'a Origin>,
     /// Sightings since the last alert that made none.
@@ -155,7 +159,7 @@ impl Alerter {
                 ruleset: self.profile.to_string(),
                 version: env!("CARGO_PKG_VERSION"),
             },
-            threat: if identity.is_some() { IDENTITY_THREAT } else { THREAT },
+            threat: threat(finding, identity.is_some()),
             tags: tags(finding.dialogue),
             smbwatch: Details {
                 incident: Incident { id: incident },
@@ -194,6 +198,7 @@ impl Alerter {
         let (action, outcome) = scan.map_or(say::action(judgement), say::scan);
         let severity =
             if scan.is_some() { SCAN_SEVERITY.max(judgement.severity) } else { judgement.severity };
+        let severity = finding.peer.threat.as_ref().map_or(0, |threat| threat.severity).max(severity);
         let duration = sighting.time.duration_since(sighting.started).as_nanos();
         Event {
             kind: "alert",
@@ -250,6 +255,13 @@ fn scan(scan: &Scan) -> ScanFields {
         connections: scan.connections,
         samples: scan.samples.iter().map(ToString::to_string).collect(),
     }
+}
+
+fn threat(finding: &Finding<'_>, has_identity: bool) -> Threat {
+    let tactics = if has_identity { IDENTITY_THREAT } else { THREAT };
+    let Some(known) = &finding.peer.threat else { return tactics };
+    let (feed, indicator) = peer::threat(finding.sighting.destination.ip(), known);
+    Threat { feed: Some(feed), indicator: Some(Box::new(indicator)), ..tactics }
 }
 
 fn tags(dialogue: Option<&Dialogue>) -> Vec<&'static str> {

@@ -1,6 +1,7 @@
 //! What the configuration means: every default filled in, every value checked.
 
 pub mod file;
+pub mod enrichment;
 pub mod interfaces;
 pub mod runtimes;
 
@@ -17,6 +18,7 @@ use smbwatch_ebpf::settings::{MAX_PORTS, MAX_PREFIXES};
 
 use crate::ranges::{self, Kind, Range};
 use crate::scan::Threshold;
+use enrichment::ThreatList;
 use file::File;
 use interfaces::Interfaces;
 use runtimes::Runtimes;
@@ -127,6 +129,8 @@ pub struct Config {
     pub scan: Threshold,
     /// Alerts of each grade a second that are sent one by one; what exceeds them is counted.
     pub alerts_per_second: u32,
+    /// Addresses that are known to be bad.
+    pub threat_lists: Vec<ThreatList>,
     /// Where alerts go.
     pub sinks: Vec<SinkConfig>,
 }
@@ -154,6 +158,7 @@ impl Default for Config {
             file_names: 0,
             scan: Threshold { destinations: 20, window: SignedDuration::from_secs(60) },
             alerts_per_second: 1000,
+            threat_lists: Vec::new(),
             sinks: vec![SinkConfig::Stdout],
         }
     }
@@ -252,6 +257,8 @@ impl Config {
         set(&mut config.alerts_per_second, file.limits.alerts_per_second);
         config.interfaces = Interfaces::parse(&file.interfaces.include, &file.interfaces.exclude)?;
         config.runtimes = Runtimes::parse(file.runtimes)?;
+        config.threat_lists =
+            file.threat_lists.into_iter().map(ThreatList::parse).collect::<Result<_, _>>()?;
         if let Some(sinks) = file.sinks {
             config.sinks = sinks
                 .into_iter()

@@ -3,6 +3,7 @@
 mod following;
 mod hold;
 mod inquiry;
+mod refresh;
 mod stages;
 mod watcher;
 
@@ -20,6 +21,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio::time::MissedTickBehavior;
 
 use crate::config::Config;
+use crate::enrich::files::Follower;
 use crate::enrich::questions::Wanted;
 use crate::metrics::Summary;
 use crate::probe::{Probe, clsact, routes};
@@ -69,7 +71,11 @@ async fn watch(mut config: Config, run_dir: &Path, format: Format) -> anyhow::Re
     let runtimes = config.runtimes.is_any().then(|| Runtimes::start(Endpoint::all(&config.runtimes)));
     let (inquiry, mut answers) =
         Inquiry::start(wanted(&config), runtimes.clone()).context("start a thread")?;
+    let mut follower = Follower::of(&config);
+    let read = follower.look();
+    let mut files = refresh::start(follower).context("start a thread")?;
     let mut stages = Stages::new(config, Outlet::Sinks(sinks), runtimes, inquiry);
+    read.into_iter().for_each(|fresh| stages.refresh(fresh));
     let with_clsact = clsact::interfaces(&following.handle).await?;
     clsact::remove_leftovers(&following.snapshot(), &with_clsact);
     let mut watcher = Watcher::start(&following.snapshot(), &stages.config, &mut probe)?;
@@ -103,6 +109,7 @@ async fn watch(mut config: Config, run_dir: &Path, format: Format) -> anyhow::Re
             }
             _ = make_up.tick(), if watcher.is_hurried() => watcher.make_up(),
             Some((question, answer)) = answers.recv() => stages.learn(&question, answer, Instant::now()),
+            Some(fresh) = files.recv() => stages.refresh(fresh),
             () = until(stages.next_release()) => stages.release(Instant::now()),
             _ = hangup.recv() => stages.reopen(),
             _ = interrupt.recv() => break,
