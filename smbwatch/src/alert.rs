@@ -110,6 +110,8 @@ impl Alerter {
         let source = Endpoint { nat, ..endpoint(finding.source, sighting.sent, Some(sighting.packets)) };
         let destination = Endpoint {
             domain: who.mounts.iter().find_map(domain).or(finding.dialogue.and_then(spoken::server)),
+            geo: finding.peer.place.clone().map(Into::into),
+            r#as: finding.peer.system.clone().map(Into::into),
             ..endpoint(sighting.destination, sighting.received, None)
         };
         let incident = format!("{}-{}", self.run, finding.incident);
@@ -271,7 +273,7 @@ fn tags(dialogue: Option<&Dialogue>) -> Vec<&'static str> {
 
 fn endpoint(address: SocketAddr, bytes: u64, packets: Option<u64>) -> Endpoint {
     let (ip, port) = (address.ip(), address.port());
-    Endpoint { address: ip, ip, port, domain: None, nat: None, bytes, packets }
+    Endpoint { address: ip, ip, port, domain: None, geo: None, r#as: None, nat: None, bytes, packets }
 }
 
 /// The first interface that the connection passed in a direction.

@@ -18,7 +18,7 @@ use smbwatch_ebpf::settings::{MAX_PORTS, MAX_PREFIXES};
 
 use crate::ranges::{self, Kind, Range};
 use crate::scan::Threshold;
-use enrichment::ThreatList;
+use enrichment::{Geo, ThreatList};
 use file::File;
 use interfaces::Interfaces;
 use runtimes::Runtimes;
@@ -131,6 +131,8 @@ pub struct Config {
     pub alerts_per_second: u32,
     /// Addresses that are known to be bad.
     pub threat_lists: Vec<ThreatList>,
+    /// Databases about addresses.
+    pub geo: Geo,
     /// Where alerts go.
     pub sinks: Vec<SinkConfig>,
 }
@@ -159,6 +161,7 @@ impl Default for Config {
             scan: Threshold { destinations: 20, window: SignedDuration::from_secs(60) },
             alerts_per_second: 1000,
             threat_lists: Vec::new(),
+            geo: Geo::default(),
             sinks: vec![SinkConfig::Stdout],
         }
     }
@@ -257,6 +260,7 @@ impl Config {
         set(&mut config.alerts_per_second, file.limits.alerts_per_second);
         config.interfaces = Interfaces::parse(&file.interfaces.include, &file.interfaces.exclude)?;
         config.runtimes = Runtimes::parse(file.runtimes)?;
+        config.geo = file.geo;
         config.threat_lists =
             file.threat_lists.into_iter().map(ThreatList::parse).collect::<Result<_, _>>()?;
         if let Some(sinks) = file.sinks {

@@ -19,6 +19,7 @@ mod processes;
 mod mounters;
 pub mod questions;
 pub mod threats;
+pub mod geo;
 pub mod files;
 
 use std::collections::HashMap;

@@ -8,14 +8,16 @@ use support::agent::{Agent, number, text};
 use support::lab::{Lab, NOBODY, SERVER};
 use support::peer::{attempt, listen};
 
-/// A configuration with two lists in the lab's folder.
-fn with_lists(lab: &Lab) -> String {
+/// A configuration with two lists in the lab's folder, and two databases.
+fn configuration(lab: &Lab) -> String {
     let list = |file: &str, format: &str, severity: u8| {
         let path = lab.folder().join(file);
         let path = path.display();
         format!("[[threat_lists]]\npath = \"{path}\"\nformat = \"{format}\"\nseverity = {severity}\n")
     };
-    list("blocklist.txt", "plain", 99) + &list("feed.json", "stix", 73)
+    let data = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/data/geo");
+    let geo = format!("[geo]\ncountry = \"{data}/country.mmdb\"\nasn = \"{data}/asn.mmdb\"\n");
+    list("blocklist.txt", "plain", 99) + &list("feed.json", "stix", 73) + &geo
 }
 
 #[test]
@@ -30,7 +32,7 @@ fn a_list_raises_the_severity_until_it_changes() {
     );
     fs::write(lab.folder().join("feed.json"), feed).expect("write");
     let _server = listen(&lab, SERVER, 445);
-    let mut agent = Agent::start_with(&lab, &with_lists(&lab), &[]);
+    let mut agent = Agent::start_with(&lab, &configuration(&lab), &[]);
 
     let _client = attempt(&lab, SERVER, 445);
     let alert = agent.wait_for_action(SERVER, 445, "connection-attempted");
@@ -45,6 +47,11 @@ fn a_list_raises_the_severity_until_it_changes() {
     ] {
         assert_eq!(text(&alert, &format!("threat.indicator.{field}")), value);
     }
+    assert_eq!(text(&alert, "destination.geo.country_iso_code"), "US");
+    assert_eq!(text(&alert, "server.geo.continent_code"), "NA");
+    assert_eq!(number(&alert, "destination.as.number"), 64500);
+    assert_eq!(text(&alert, "destination.as.organization.name"), "Example Networks");
+    assert_eq!(alert.pointer("/source/geo"), None);
 
     let _client = attempt(&lab, NOBODY, 445);
     let alert = agent.wait_for_action(NOBODY, 445, "connection-attempted");

@@ -7,7 +7,7 @@ use std::net::IpAddr;
 use jiff::Timestamp;
 use serde::Serialize;
 
-use crate::alert::peer::{Feed, IndicatorFields};
+use crate::alert::peer::{Feed, GeoFields, IndicatorFields, SystemFields};
 use crate::alert::spoken::Spoken;
 use crate::alert::workload::{ContainerFields, MountFields, Orchestrator};
 use crate::enrich::who::Method;
@@ -102,6 +102,10 @@ pub struct Endpoint {
     pub port: u16,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub domain: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub geo: Option<GeoFields>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub r#as: Option<SystemFields>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub nat: Option<Nat>,
     pub bytes: u64,

@@ -6,6 +6,7 @@ use jiff::Timestamp;
 use serde::Serialize;
 
 use crate::enrich::files::Threat;
+use crate::enrich::geo::{Place, System};
 use crate::enrich::threats::{Confidence, Tlp};
 
 #[derive(Clone, Debug, Serialize)]
@@ -36,6 +37,43 @@ pub struct IndicatorFields {
 #[derive(Clone, Debug, Serialize)]
 pub struct Marking {
     pub tlp: Tlp,
+}
+
+#[derive(Clone, Debug, Serialize)]
+pub struct GeoFields {
+    pub country_iso_code: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub country_name: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub continent_code: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub continent_name: Option<String>,
+}
+
+#[derive(Clone, Debug, Serialize)]
+pub struct SystemFields {
+    pub number: u32,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub organization: Option<Organization>,
+}
+
+#[derive(Clone, Debug, Serialize)]
+pub struct Organization {
+    pub name: String,
+}
+
+impl From<Place> for GeoFields {
+    fn from(place: Place) -> Self {
+        let Place { country: country_iso_code, country_name, continent: continent_code, continent_name } =
+            place;
+        Self { country_iso_code, country_name, continent_code, continent_name }
+    }
+}
+
+impl From<System> for SystemFields {
+    fn from(system: System) -> Self {
+        Self { number: system.number, organization: system.organization.map(|name| Organization { name }) }
+    }
 }
 
 /// `threat.feed` and `threat.indicator`.

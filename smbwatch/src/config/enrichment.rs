@@ -1,4 +1,4 @@
-//! Files that say more about a destination: lists of threats.
+//! Files that say more about a destination: lists of threats, and where it is.
 
 use std::path::PathBuf;
 
@@ -32,6 +32,16 @@ pub struct ThreatList {
     pub format: Format,
     /// What the severity of an alert is raised to; one of 47, 73 and 99.
     pub severity: u8,
+}
+
+/// Databases in MaxMind's format.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Geo {
+    /// Countries of addresses.
+    pub country: Option<PathBuf>,
+    /// Autonomous systems of addresses.
+    pub asn: Option<PathBuf>,
 }
 
 impl ThreatList {

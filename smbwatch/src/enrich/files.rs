@@ -9,6 +9,7 @@ use std::path::PathBuf;
 use ipnet::IpNet;
 use jiff::Timestamp;
 
+use super::geo::{Database, Place, System, Topic};
 use super::threats::{Indicator, List};
 use crate::config::Config;
 use crate::config::enrichment::ThreatList;
@@ -17,6 +18,8 @@ use crate::config::enrichment::ThreatList;
 #[derive(Default)]
 pub struct Files {
     lists: Vec<(ThreatList, List)>,
+    country: Option<Database>,
+    asn: Option<Database>,
 }
 
 /// What is known of a destination.
@@ -24,6 +27,10 @@ pub struct Files {
 pub struct Peer {
     /// Why it is bad.
     pub threat: Option<Threat>,
+    /// Where it is.
+    pub place: Option<Place>,
+    /// Whose it is.
+    pub system: Option<System>,
 }
 
 /// What a list says of an address.
@@ -43,6 +50,8 @@ pub struct Threat {
 pub enum Fresh {
     /// A list, which takes the place of its predecessor.
     List(ThreatList, List),
+    /// A database, the same.
+    Database(Topic, Database),
 }
 
 impl Files {
@@ -53,12 +62,19 @@ impl Files {
                 Some((_, known)) => *known = list,
                 None => self.lists.push((named, list)),
             },
+            Fresh::Database(Topic::Country, database) => self.country = Some(database),
+            Fresh::Database(Topic::Asn, database) => self.asn = Some(database),
         }
     }
 
     /// What is known of `address` at the time `now`.
     pub fn about(&self, address: IpAddr, now: Timestamp) -> Peer {
-        Peer { threat: self.threat(address.to_canonical(), now) }
+        let address = address.to_canonical();
+        Peer {
+            threat: self.threat(address, now),
+            place: self.country.as_ref().and_then(|database| database.place(address)),
+            system: self.asn.as_ref().and_then(|database| database.system(address)),
+        }
     }
 
     /// What the gravest of the lists says.
@@ -84,6 +100,7 @@ struct Followed {
 
 enum File {
     List(ThreatList),
+    Database(Topic, PathBuf),
 }
 
 /// What tells one state of a file from another.
@@ -99,7 +116,10 @@ impl Follower {
     /// Follows what a configuration names.
     pub fn of(config: &Config) -> Self {
         let lists = config.threat_lists.iter().cloned().map(File::List);
-        Self { followed: lists.map(|file| Followed { file, seen: None }).collect() }
+        let topics = [(Topic::Country, &config.geo.country), (Topic::Asn, &config.geo.asn)];
+        let databases =
+            topics.into_iter().filter_map(|(topic, path)| Some(File::Database(topic, path.clone()?)));
+        Self { followed: lists.chain(databases).map(|file| Followed { file, seen: None }).collect() }
     }
 
     /// Whether there is nothing to follow.
@@ -126,7 +146,7 @@ impl Followed {
             Ok(fresh) => Some(fresh),
             Err(error) => {
                 let stays = if again { "; what was read before stays" } else { "" };
-                log::warn!("{error}{stays}");
+                log::warn!("{error:#}{stays}");
                 None
             }
         }
@@ -137,6 +157,7 @@ impl File {
     fn path(&self) -> &PathBuf {
         match self {
             Self::List(list) => &list.path,
+            Self::Database(_, path) => path,
         }
     }
 
@@ -156,6 +177,14 @@ impl File {
                 let list = List::read(&named.path, named.format)?;
                 log::info!("{}: {} prefixes of the list `{}`", named.path.display(), list.len(), named.name);
                 Ok(Fresh::List(named.clone(), list))
+            }
+            Self::Database(topic, path) => {
+                let database = Database::read(path, *topic)?;
+                let (kind, built) = database.edition();
+                let built = i64::try_from(built).map(Timestamp::from_second);
+                let day = built.ok().and_then(Result::ok).map(|built| built.strftime(" of %F").to_string());
+                log::info!("{}: {kind}{}", path.display(), day.unwrap_or_default());
+                Ok(Fresh::Database(*topic, database))
             }
         }
     }
