@@ -2,6 +2,7 @@
 
 mod document;
 mod workload;
+mod peer;
 mod spoken;
 mod say;
 pub mod text;
@@ -15,6 +16,7 @@ use smbwatch_ebpf::flow;
 
 use crate::config::{Config, Profile};
 use crate::correlate::Attempt;
+use crate::enrich::files::Peer;
 use crate::enrich::host::Host;
 use crate::enrich::process::{Ancestor, Process};
 use crate::enrich::who::{Mount, Origin, Who};
@@ -57,6 +59,8 @@ pub struct Finding<'a> {
     pub dialogue: Option<&'a Dialogue>,
     /// Who is behind it.
     pub who: &'a Who,
+    /// What files say of the destination.
+    pub peer: &'a Peer,
     /// Where it comes from, if another tool told it.
     pub origin: Option<&'a Origin>,
     /// Sightings since the last alert that made none.
@@ -109,6 +113,8 @@ impl Alerter {
         let source = Endpoint { nat, ..endpoint(finding.source, sighting.sent, Some(sighting.packets)) };
         let destination = Endpoint {
             domain: who.mounts.iter().find_map(domain).or(finding.dialogue.and_then(spoken::server)),
+            geo: finding.peer.place.clone().map(Into::into),
+            r#as: finding.peer.system.clone().map(Into::into),
             ..endpoint(sighting.destination, sighting.received, None)
         };
         let incident = format!("{}-{}", self.run, finding.incident);
@@ -158,7 +164,7 @@ impl Alerter {
                 ruleset: self.profile.to_string(),
                 version: env!("CARGO_PKG_VERSION"),
             },
-            threat: if identity.is_some() { IDENTITY_THREAT } else { THREAT },
+            threat: threat(finding, identity.is_some()),
             tags: tags(finding.dialogue),
             smbwatch: Details {
                 incident: Incident { id: incident, repeats: finding.since.repeats },
@@ -201,6 +207,7 @@ impl Alerter {
         };
         let severity =
             if scan.is_some() { SCAN_SEVERITY.max(judgement.severity) } else { judgement.severity };
+        let severity = finding.peer.threat.as_ref().map_or(0, |threat| threat.severity).max(severity);
         let duration = sighting.time.duration_since(sighting.started).as_nanos();
         Event {
             kind: "alert",
@@ -259,6 +266,13 @@ fn scan(scan: &Scan) -> ScanFields {
     }
 }
 
+fn threat(finding: &Finding<'_>, has_identity: bool) -> Threat {
+    let tactics = if has_identity { IDENTITY_THREAT } else { THREAT };
+    let Some(known) = &finding.peer.threat else { return tactics };
+    let (feed, indicator) = peer::threat(finding.sighting.destination.ip(), known);
+    Threat { feed: Some(feed), indicator: Some(Box::new(indicator)), ..tactics }
+}
+
 fn tags(dialogue: Option<&Dialogue>) -> Vec<&'static str> {
     let is_smb1 = dialogue.is_some_and(spoken::is_smb1);
     ["smb", "egress"].into_iter().chain(is_smb1.then_some("smb1")).collect()
@@ -266,7 +280,7 @@ fn tags(dialogue: Option<&Dialogue>) -> Vec<&'static str> {
 
 fn endpoint(address: SocketAddr, bytes: u64, packets: Option<u64>) -> Endpoint {
     let (ip, port) = (address.ip(), address.port());
-    Endpoint { address: ip, ip, port, domain: None, nat: None, bytes, packets }
+    Endpoint { address: ip, ip, port, domain: None, geo: None, r#as: None, nat: None, bytes, packets }
 }
 
 /// The first interface that the connection passed in a direction.

@@ -2,6 +2,7 @@
 
 pub mod file;
 pub mod exceptions;
+pub mod enrichment;
 pub mod interfaces;
 pub mod metrics;
 pub mod runtimes;
@@ -19,6 +20,7 @@ use smbwatch_ebpf::settings::{MAX_PORTS, MAX_PREFIXES};
 
 use crate::ranges::{self, Kind, Range};
 use crate::scan::Threshold;
+use enrichment::{Geo, ThreatList};
 use exceptions::Exception;
 use file::File;
 use interfaces::Interfaces;
@@ -136,6 +138,10 @@ pub struct Config {
     pub scan: Threshold,
     /// Alerts of each grade a second that are sent one by one; what exceeds them is counted.
     pub alerts_per_second: u32,
+    /// Addresses that are known to be bad.
+    pub threat_lists: Vec<ThreatList>,
+    /// Databases about addresses.
+    pub geo: Geo,
     /// Where alerts go.
     pub sinks: Vec<SinkConfig>,
     /// Where metrics are served.
@@ -167,6 +173,8 @@ impl Default for Config {
             incident_window: SignedDuration::from_mins(5),
             scan: Threshold { destinations: 20, window: SignedDuration::from_secs(60) },
             alerts_per_second: 1000,
+            threat_lists: Vec::new(),
+            geo: Geo::default(),
             sinks: vec![SinkConfig::Stdout],
             metrics: Metrics::default(),
         }
@@ -270,6 +278,9 @@ impl Config {
         config.interfaces = Interfaces::parse(&file.interfaces.include, &file.interfaces.exclude)?;
         config.runtimes = Runtimes::parse(file.runtimes)?;
         config.metrics = Metrics::parse(file.metrics)?;
+        config.geo = file.geo;
+        config.threat_lists =
+            file.threat_lists.into_iter().map(ThreatList::parse).collect::<Result<_, _>>()?;
         if let Some(sinks) = file.sinks {
             config.sinks = sinks
                 .into_iter()

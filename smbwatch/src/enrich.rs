@@ -18,6 +18,9 @@ pub mod who;
 mod processes;
 mod mounters;
 pub mod questions;
+pub mod threats;
+pub mod geo;
+pub mod files;
 
 use std::collections::HashMap;
 use std::net::SocketAddr;

@@ -3,6 +3,7 @@
 mod following;
 mod hold;
 mod inquiry;
+mod refresh;
 mod stages;
 mod watcher;
 
@@ -20,6 +21,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio::time::MissedTickBehavior;
 
 use crate::config::Config;
+use crate::enrich::files::Follower;
 use crate::enrich::questions::Wanted;
 use crate::metrics::scrapes::Scrapes;
 use crate::metrics::{Summary, serve};
@@ -74,7 +76,11 @@ async fn watch(mut config: Config, run_dir: &Path, format: Format) -> anyhow::Re
     let runtimes = config.runtimes.is_any().then(|| Runtimes::start(Endpoint::all(&config.runtimes)));
     let (inquiry, mut answers) =
         Inquiry::start(wanted(&config), runtimes.clone()).context("start a thread")?;
+    let mut follower = Follower::of(&config);
+    let read = follower.look();
+    let mut files = refresh::start(follower).context("start a thread")?;
     let mut stages = Stages::new(config, Outlet::Sinks(sinks), runtimes, inquiry);
+    read.into_iter().for_each(|fresh| stages.refresh(fresh));
     let with_clsact = clsact::interfaces(&following.handle).await?;
     clsact::remove_leftovers(&following.snapshot(), &with_clsact);
     let mut watcher = Watcher::start(&following.snapshot(), &stages.config, &mut probe)?;
@@ -116,6 +122,7 @@ async fn watch(mut config: Config, run_dir: &Path, format: Format) -> anyhow::Re
                 Ok(snapshot) => drop(reply.send(snapshot)),
                 Err(error) => log::error!("{error:#}"),
             },
+            Some(fresh) = files.recv() => stages.refresh(fresh),
             () = until(stages.next_release()) => stages.release(Instant::now()),
             _ = hangup.recv() => stages.reopen(),
             _ = interrupt.recv() => break,

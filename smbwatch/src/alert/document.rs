@@ -7,6 +7,7 @@ use std::net::IpAddr;
 use jiff::Timestamp;
 use serde::Serialize;
 
+use crate::alert::peer::{Feed, GeoFields, IndicatorFields, SystemFields};
 use crate::alert::spoken::Spoken;
 use crate::alert::workload::{ContainerFields, MountFields, Orchestrator};
 use crate::enrich::who::Method;
@@ -101,6 +102,10 @@ pub struct Endpoint {
     pub port: u16,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub domain: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub geo: Option<GeoFields>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub r#as: Option<SystemFields>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub nat: Option<Nat>,
     pub bytes: u64,
@@ -216,6 +221,10 @@ pub struct Threat {
     pub framework: &'static str,
     pub tactic: Named,
     pub technique: Named,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub feed: Option<Feed>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub indicator: Option<Box<IndicatorFields>>,
 }
 
 #[derive(Clone, Debug, Serialize)]
@@ -232,6 +241,8 @@ pub(super) const THREAT: Threat = Threat {
         id: &["T1190", "T1048"],
         name: &["Exploit Public-Facing Application", "Exfiltration Over Alternative Protocol"],
     },
+    feed: None,
+    indicator: None,
 };
 
 /// The same, where an identity was given away.
@@ -249,6 +260,7 @@ pub(super) const IDENTITY_THREAT: Threat = Threat {
             "Exfiltration Over Alternative Protocol",
         ],
     },
+    ..THREAT
 };
 
 #[derive(Clone, Debug, Serialize)]

@@ -9,6 +9,7 @@ use ipnet::IpNet;
 use serde::de::{Deserializer, Error, Visitor};
 use serde::{Deserialize, Serialize};
 
+use super::enrichment::{Format, Geo};
 use super::{BackEnd, Profile, SeverityMode};
 
 /// The whole file. What is left out has the default that `config/smbwatch.toml` shows.
@@ -29,6 +30,8 @@ pub struct File {
     pub smb: Smb,
     pub scan: Scan,
     pub limits: Limits,
+    pub geo: Geo,
+    pub threat_lists: Vec<ThreatList>,
     pub sinks: Option<Vec<Sink>>,
     pub metrics: Metrics,
 }
@@ -97,6 +100,21 @@ pub struct Limits {
     pub flows: Option<u32>,
     pub ring_bytes: Option<u32>,
     pub alerts_per_second: Option<u32>,
+}
+
+/// Addresses that are known to be bad.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ThreatList {
+    pub name: Option<String>,
+    pub path: PathBuf,
+    pub format: Format,
+    #[serde(default = "critical")]
+    pub severity: u8,
+}
+
+const fn critical() -> u8 {
+    99
 }
 
 /// Where alerts go.

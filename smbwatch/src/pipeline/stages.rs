@@ -11,6 +11,7 @@ use crate::config::Config;
 use crate::converse::Conversations;
 use crate::correlate::{Attempt, Connection, Correlator, Key};
 use crate::decode::{Clock, decode};
+use crate::enrich::files::{Files, Follower, Fresh};
 use crate::enrich::host::Host;
 use crate::enrich::questions::{Answer, Question};
 use crate::enrich::who::Origin;
@@ -42,6 +43,7 @@ const CLOSE: Duration = Duration::from_secs(2);
 pub(crate) struct Stages {
     pub(super) config: Config,
     pub(super) enricher: Enricher,
+    files: Files,
     correlator: Correlator,
     conversations: Conversations,
     exceptions: Exceptions,
@@ -110,6 +112,7 @@ impl Stages {
         let capacity = NonZeroUsize::new(config.flows as usize).unwrap_or(NonZeroUsize::MIN);
         Self {
             enricher: Enricher::new(runtimes),
+            files: Files::default(),
             correlator: Correlator::new(capacity, config.incident_window),
             conversations: Conversations::new(
                 config.payload_bytes as usize,
@@ -133,7 +136,15 @@ impl Stages {
 
     /// Stages for a replay, which asks nobody and writes to one place.
     pub(crate) fn for_replay(config: Config, outlet: Outlet) -> Self {
-        Self::new(config, outlet, None, Inquiry::closed())
+        let files = Follower::of(&config).look();
+        let mut stages = Self::new(config, outlet, None, Inquiry::closed());
+        files.into_iter().for_each(|fresh| stages.refresh(fresh));
+        stages
+    }
+
+    /// Takes what was read anew.
+    pub(super) fn refresh(&mut self, fresh: Fresh) {
+        self.files.learn(fresh);
     }
 
     /// Begins a replay at the time of its first packet.
@@ -383,6 +394,7 @@ impl Stages {
                 scan: news.scan.as_ref(),
                 dialogue: self.conversations.dialogue(waiting.connection),
                 who: &who,
+                peer: &self.files.about(sighting.destination.ip(), sighting.time),
                 origin: news.origin.as_ref(),
                 suppressed: self.untold.suppressed,
                 lost: self.untold.lost,
