@@ -74,7 +74,7 @@ where
                     open.spawn(timeout(EXCHANGE, exchange(stream, scrapes.clone())));
                 }
                 Err(error) => {
-                    log::warn!("accept a connection for metrics: {error}");
+                    tracing::warn!("accept a connection for metrics: {error}");
                     sleep(PAUSE).await;
                 }
             },
