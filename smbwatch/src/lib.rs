@@ -2,6 +2,7 @@
 
 // In the order in which data flows.
 pub mod cli;
+mod messages;
 pub mod config;
 pub mod ranges;
 pub mod explain;

@@ -1,5 +1,6 @@
 //! What the agent counts, and the sums that must agree.
 
+mod answer;
 mod families;
 mod format;
 mod health;
@@ -9,6 +10,7 @@ mod process;
 pub(crate) mod scrapes;
 pub(crate) mod serve;
 pub(crate) mod snapshot;
+mod writer;
 
 use std::collections::BTreeMap;
 use std::fmt;

@@ -84,7 +84,7 @@ async fn watch(mut config: Config, run_dir: &Path, format: Format) -> anyhow::Re
     let with_clsact = clsact::interfaces(&following.handle).await?;
     clsact::remove_leftovers(&following.snapshot(), &with_clsact);
     let mut watcher = Watcher::start(&following.snapshot(), &stages.config, &mut probe)?;
-    if log::log_enabled!(log::Level::Debug) {
+    if tracing::enabled!(tracing::Level::DEBUG) {
         tokio::spawn(forward_log(probe.log()?));
     }
 
@@ -120,7 +120,7 @@ async fn watch(mut config: Config, run_dir: &Path, format: Format) -> anyhow::Re
             Some(reply) = asked.recv() => match stages.snapshot(&probe, watcher.interfaces()) {
                 // Who asked may have gone.
                 Ok(snapshot) => drop(reply.send(snapshot)),
-                Err(error) => log::error!("{error:#}"),
+                Err(error) => tracing::error!("{error:#}"),
             },
             Some(fresh) = files.recv() => stages.refresh(fresh),
             () = until(stages.next_release()) => stages.release(Instant::now()),

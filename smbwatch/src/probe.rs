@@ -104,7 +104,7 @@ impl Probe {
             None => Err(format!("{} does not tell", btf::VMLINUX)),
         };
         let loaded = loaded.unwrap_or_else(|reason| {
-            log::warn!(
+            tracing::warn!(
                 "how the kernel keeps processes is not known ({reason}): one that ends right after it \
                  connects may go without executable and arguments"
             );

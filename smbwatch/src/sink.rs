@@ -69,7 +69,7 @@ impl Outlet {
                 if let Err(error) = stdout.write(&[document]) {
                     // Who reads no more, as head(1) does, wants no more.
                     if error.kind() != io::ErrorKind::BrokenPipe {
-                        log::error!("standard output: {error}");
+                        tracing::error!("standard output: {error}");
                     }
                     std::process::exit(1);
                 }
@@ -210,14 +210,14 @@ fn serve(mut sink: Box<dyn Sink>, mut queue: mpsc::Receiver<Message>, name: &str
                 tally.delivered.fetch_add(count, Ordering::Relaxed);
                 if failing && count > 0 {
                     failing = false;
-                    log::warn!("sink {name}: writing works again");
+                    tracing::warn!("sink {name}: writing works again");
                 }
             }
             Err(error) => {
                 tally.failed.fetch_add(count, Ordering::Relaxed);
                 if !failing {
                     failing = true;
-                    log::error!("sink {name}: {error}; alerts are counted until writing works again");
+                    tracing::error!("sink {name}: {error}; alerts are counted until writing works again");
                 }
             }
         }

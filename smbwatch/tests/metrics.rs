@@ -36,21 +36,23 @@ fn every_scrape_adds_up_in_a_flood() {
         }
     });
     let deadline = Instant::now() + PATIENCE;
-    while scrapes.last().is_none_or(|last| last.pending != 0) {
+    while scrapes.last().is_none_or(|last| last.in_ring + last.held != 0) {
         assert!(Instant::now() < deadline, "{:?} still waits", scrapes.last());
         scrapes.push(Sums::of(&Answer::metrics(&lab)));
     }
     let most = |value: fn(&Sums) -> u64| scrapes.iter().map(value).max().unwrap_or(0);
+    let with = |value: fn(&Sums) -> u64| scrapes.iter().filter(|sums| value(sums) != 0).count();
     eprintln!(
-        "{} scrapes, up to {} pending, {} lost",
+        "{} scrapes, {} while records were in the ring, {} while alerts were held; the last: {:?}",
         scrapes.len(),
-        most(|sums| sums.pending),
-        most(|sums| sums.lost)
+        with(|sums| sums.in_ring),
+        with(|sums| sums.held),
+        scrapes.last()
     );
     assert!(scrapes.len() > 10, "only {} scrapes", scrapes.len());
     assert!(scrapes.is_sorted_by_key(|sums| sums.matched), "matched goes back: {scrapes:?}");
     for (what, value) in [
-        ("pending", most(|sums| sums.pending)),
+        ("in the ring", most(|sums| sums.in_ring)),
         ("alerted", most(|sums| sums.alerted)),
         ("suppressed", most(|sums| sums.suppressed)),
         ("excepted", most(|sums| sums.excepted)),
@@ -72,7 +74,8 @@ struct Sums {
     suppressed: u64,
     excepted: u64,
     lost: u64,
-    pending: u64,
+    in_ring: u64,
+    held: u64,
 }
 
 impl Sums {
@@ -84,16 +87,15 @@ impl Sums {
             suppressed: scrape.sum("smbwatch_suppressed_total", ""),
             excepted: scrape.sum("smbwatch_excepted_total", ""),
             lost: scrape.sum("smbwatch_records_lost_total", "kind=\"flow\""),
-            pending: scrape.sum("smbwatch_pending", ""),
+            in_ring: scrape.sum("smbwatch_pending", "place=\"ring\""),
+            held: scrape.sum("smbwatch_pending", "place=\"hold\""),
         };
-        let Self { matched, alerted, suppressed, excepted, lost, pending } = sums;
-        assert_eq!(matched, alerted + suppressed + excepted + lost + pending, "{}", scrape.body);
-        let in_ring = scrape.sum("smbwatch_pending", "place=\"ring\"");
+        let Self { matched, alerted, suppressed, excepted, lost, in_ring, held } = sums;
+        assert_eq!(matched, alerted + suppressed + excepted + lost + in_ring + held, "{}", scrape.body);
         assert!(in_ring <= RING / (FlowEvent::SIZE as u64 + HEADER), "{in_ring} cannot be in the ring");
         // The agent's own side, without the programs' counters.
         let taken = scrape.sum("smbwatch_records_total", "kind=\"flow\"");
         let undecoded = scrape.sum("smbwatch_records_lost_total", "kind=\"flow\",reason=\"undecoded\"");
-        let held = scrape.sum("smbwatch_pending", "place=\"hold\"");
         let risen = scrape.sum("smbwatch_rises_total", "");
         assert_eq!(taken + risen, alerted + suppressed + undecoded + held, "{}", scrape.body);
         sums

@@ -3,18 +3,14 @@
 use std::fmt;
 
 use prometheus_client::collector::Collector;
-use prometheus_client::encoding::{
-    DescriptorEncoder, EncodeCounterValue, EncodeGaugeValue, EncodeMetric as _,
-};
-use prometheus_client::metrics::MetricType;
-use prometheus_client::metrics::counter::ConstCounter;
-use prometheus_client::metrics::gauge::ConstGauge;
+use prometheus_client::encoding::DescriptorEncoder;
 use prometheus_client::metrics::info::Info;
 use prometheus_client::registry::{Registry, Unit};
 use smbwatch_ebpf::skip::Skip;
 
 use super::process::Process;
 use super::snapshot::Snapshot;
+use super::writer::{Families, by};
 use crate::probe::Attached;
 use crate::probe::roles::Role;
 use crate::sink;
@@ -138,42 +134,5 @@ impl Snapshot {
         let times = self.programs.iter().map(|runs| (runs.program.as_str(), runs.time.as_secs_f64()));
         let about = "Time that each program ran.";
         families.counter("program_run_time", about, Some(&Unit::Seconds), by("program", times))
-    }
-}
-
-/// Values told apart by one label.
-fn by<'a, V>(
-    label: &'static str,
-    values: impl IntoIterator<Item = (&'a str, V)>,
-) -> impl Iterator<Item = ([(&'static str, &'a str); 1], V)> {
-    values.into_iter().map(move |(name, value)| ([(label, name)], value))
-}
-
-/// Writes families of metrics, each with its values by their labels.
-pub(super) struct Families<'a>(pub(super) DescriptorEncoder<'a>);
-
-impl Families<'_> {
-    pub(super) fn counter<'l, V: EncodeCounterValue, const N: usize>(
-        &mut self,
-        name: &str,
-        help: &str,
-        unit: Option<&Unit>,
-        values: impl IntoIterator<Item = ([(&'static str, &'l str); N], V)>,
-    ) -> fmt::Result {
-        let mut family = self.0.encode_descriptor(name, help, unit, MetricType::Counter)?;
-        let mut values = values.into_iter();
-        values.try_for_each(|(labels, value)| ConstCounter::new(value).encode(family.encode_family(&labels)?))
-    }
-
-    pub(super) fn gauge<'l, V: EncodeGaugeValue, const N: usize>(
-        &mut self,
-        name: &str,
-        help: &str,
-        unit: Option<&Unit>,
-        values: impl IntoIterator<Item = ([(&'static str, &'l str); N], V)>,
-    ) -> fmt::Result {
-        let mut family = self.0.encode_descriptor(name, help, unit, MetricType::Gauge)?;
-        let mut values = values.into_iter();
-        values.try_for_each(|(labels, value)| ConstGauge::new(value).encode(family.encode_family(&labels)?))
     }
 }

@@ -8,7 +8,7 @@ use prometheus_client::collector::Collector;
 use prometheus_client::encoding::DescriptorEncoder;
 use prometheus_client::registry::Unit;
 
-use super::families::Families;
+use super::writer::Families;
 
 /// This process; what /proc does not tell is left out.
 #[derive(Debug)]

@@ -6,22 +6,17 @@ use std::path::Path;
 use std::time::Duration;
 
 use anyhow::Context as _;
-use http_body_util::Full;
-use hyper::body::{Bytes, Incoming};
-use hyper::header::{ALLOW, CONTENT_TYPE};
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
-use hyper::{Method, Request, Response, StatusCode};
 use hyper_util::rt::TokioIo;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, UnixListener};
 use tokio::task::JoinSet;
 use tokio::time::{sleep, timeout};
 
-use super::format::Format;
+use super::answer::answer;
 use super::listen::{Listeners, Place, listen};
 use super::scrapes::Scrapes;
-use super::{families, health};
 use crate::config::metrics::Metrics;
 
 /// Connections of each socket that are served at a time; any further one waits to be accepted.
@@ -74,7 +69,7 @@ where
                     open.spawn(timeout(EXCHANGE, exchange(stream, scrapes.clone())));
                 }
                 Err(error) => {
-                    log::warn!("accept a connection for metrics: {error}");
+                    tracing::warn!("accept a connection for metrics: {error}");
                     sleep(PAUSE).await;
                 }
             },
@@ -93,41 +88,4 @@ async fn exchange(stream: impl AsyncRead + AsyncWrite + Unpin, scrapes: Scrapes)
     http.keep_alive(false).header_read_timeout(None);
     // A client that goes away is none of our business.
     let _ = http.serve_connection(TokioIo::new(stream), service).await;
-}
-
-async fn answer(request: &Request<Incoming>, scrapes: &Scrapes) -> Response<Full<Bytes>> {
-    if ![Method::GET, Method::HEAD].contains(request.method()) {
-        let mut response = plain(StatusCode::METHOD_NOT_ALLOWED, "GET and HEAD only\n".to_owned());
-        response.headers_mut().insert(ALLOW, hyper::header::HeaderValue::from_static("GET, HEAD"));
-        return response;
-    }
-    match request.uri().path() {
-        "/healthz" => {
-            let (status, reason) = health::of(scrapes.snapshot().await.as_ref());
-            plain(status, reason + "\n")
-        }
-        "/metrics" => {
-            let Some(snapshot) = scrapes.snapshot().await else {
-                let (status, reason) = health::of(None);
-                return plain(status, reason + "\n");
-            };
-            let format = Format::accepted(request.headers());
-            match format.encode(&families::registry(snapshot)) {
-                Ok(text) => response(StatusCode::OK, format.content_type(), text),
-                Err(error) => plain(StatusCode::INTERNAL_SERVER_ERROR, format!("{error}\n")),
-            }
-        }
-        _ => plain(StatusCode::NOT_FOUND, "there are /metrics and /healthz\n".to_owned()),
-    }
-}
-
-fn plain(status: StatusCode, text: String) -> Response<Full<Bytes>> {
-    response(status, "text/plain; charset=utf-8", text)
-}
-
-fn response(status: StatusCode, content_type: &'static str, text: String) -> Response<Full<Bytes>> {
-    let mut response = Response::new(Full::new(Bytes::from(text)));
-    *response.status_mut() = status;
-    response.headers_mut().insert(CONTENT_TYPE, hyper::header::HeaderValue::from_static(content_type));
-    response
 }

@@ -165,7 +165,7 @@ impl Stages {
             Ok(observation) => self.observe(observation, now),
             Err(error) => {
                 self.account.undecoded.count(record);
-                log::error!("record not understood: {error}");
+                tracing::error!("record not understood: {error}");
             }
         }
     }

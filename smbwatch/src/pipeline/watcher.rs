@@ -41,7 +41,7 @@ impl Watcher {
         }
         let targets = targets(snapshot, &config.interfaces);
         if targets.is_empty() {
-            log::warn!(
+            tracing::warn!(
                 "no interface is to be watched yet; waiting for one (`smbwatch interfaces` says what keeps \
                  each from being watched)"
             );
@@ -72,14 +72,14 @@ impl Watcher {
             if let Some(target) = self.watched.remove(&index)
                 && probe.detach(index)
             {
-                log::info!("detached from {}", target.interface.name);
+                tracing::info!("detached from {}", target.interface.name);
             }
         }
         for target in self.plan.rename.drain(..) {
             let index = target.interface.index;
             enricher.interface(&target.interface, target.watch);
             if let Some(known) = self.watched.insert(index, target.clone()) {
-                log::info!("{} is {} now", known.interface.name, target.interface.name);
+                tracing::info!("{} is {} now", known.interface.name, target.interface.name);
             }
         }
     }
@@ -144,16 +144,16 @@ impl Watcher {
                 self.watched.insert(target.interface.index, target);
             }
             // Its next name, if it has one, comes with a message.
-            Err(error @ probe::Error::Gone { .. }) => log::debug!("{error}"),
+            Err(error @ probe::Error::Gone { .. }) => tracing::debug!("{error}"),
             Err(error) if !self.started => return Err(error).context("watch the interfaces"),
             Err(error) => {
-                log::error!("{error}");
+                tracing::error!("{error}");
                 self.watched.insert(target.interface.index, target);
             }
         }
         if self.plan.attach.is_empty() {
             self.started = true;
-            log::debug!("all interfaces that are to be watched are");
+            tracing::debug!("all interfaces that are to be watched are");
         }
         Ok(())
     }
@@ -164,5 +164,5 @@ fn announce(target: &Target, how: Attached) {
         Role::Uplink => "",
         Role::Workload => ", workload",
     };
-    log::info!("attached to {} ({}{role})", target.interface.name, how.name());
+    tracing::info!("attached to {} ({}{role})", target.interface.name, how.name());
 }
