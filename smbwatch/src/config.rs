@@ -18,7 +18,7 @@ use smbwatch_ebpf::settings::{MAX_PORTS, MAX_PREFIXES};
 
 use crate::ranges::{self, Kind, Range};
 use crate::scan::Threshold;
-use enrichment::{Geo, ThreatList};
+use enrichment::{Geo, State, ThreatList};
 use file::File;
 use interfaces::Interfaces;
 use runtimes::Runtimes;
@@ -133,6 +133,8 @@ pub struct Config {
     pub threat_lists: Vec<ThreatList>,
     /// Databases about addresses.
     pub geo: Geo,
+    /// What is remembered across restarts.
+    pub state: State,
     /// Where alerts go.
     pub sinks: Vec<SinkConfig>,
 }
@@ -162,6 +164,7 @@ impl Default for Config {
             alerts_per_second: 1000,
             threat_lists: Vec::new(),
             geo: Geo::default(),
+            state: State::default(),
             sinks: vec![SinkConfig::Stdout],
         }
     }
@@ -261,6 +264,7 @@ impl Config {
         config.interfaces = Interfaces::parse(&file.interfaces.include, &file.interfaces.exclude)?;
         config.runtimes = Runtimes::parse(file.runtimes)?;
         config.geo = file.geo;
+        config.state = file.state.check()?;
         config.threat_lists =
             file.threat_lists.into_iter().map(ThreatList::parse).collect::<Result<_, _>>()?;
         if let Some(sinks) = file.sinks {

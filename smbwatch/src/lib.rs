@@ -19,6 +19,7 @@ pub mod enrich;
 pub mod judge;
 pub mod scan;
 pub mod suppress;
+pub mod novelty;
 pub mod alert;
 pub mod sink;
 pub mod metrics;

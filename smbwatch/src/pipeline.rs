@@ -24,6 +24,7 @@ use crate::config::Config;
 use crate::enrich::files::Follower;
 use crate::enrich::questions::Wanted;
 use crate::metrics::Summary;
+use crate::novelty::Memory;
 use crate::probe::{Probe, clsact, routes};
 use crate::ranges::{Kind, longest, strict};
 use crate::runtime::{Endpoint, Runtimes};
@@ -76,6 +77,7 @@ async fn watch(mut config: Config, run_dir: &Path, format: Format) -> anyhow::Re
     let mut files = refresh::start(follower).context("start a thread")?;
     let mut stages = Stages::new(config, Outlet::Sinks(sinks), runtimes, inquiry);
     read.into_iter().for_each(|fresh| stages.refresh(fresh));
+    stages.memory = Memory::open(&stages.config.state);
     let with_clsact = clsact::interfaces(&following.handle).await?;
     clsact::remove_leftovers(&following.snapshot(), &with_clsact);
     let mut watcher = Watcher::start(&following.snapshot(), &stages.config, &mut probe)?;

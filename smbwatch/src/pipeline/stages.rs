@@ -18,6 +18,7 @@ use crate::enrich::who::Origin;
 use crate::enrich::{Clue, Enricher};
 use crate::judge::{Judgement, judge};
 use crate::metrics::{Account, Summary};
+use crate::novelty::Memory;
 use crate::observation::{FlowObservation, Observation, PayloadObservation};
 use crate::pipeline::hold::Hold;
 use crate::pipeline::inquiry::Inquiry;
@@ -42,6 +43,8 @@ pub(crate) struct Stages {
     pub(super) config: Config,
     pub(super) enricher: Enricher,
     files: Files,
+    /// What was seen before; none in a replay.
+    pub(super) memory: Option<Memory>,
     correlator: Correlator,
     conversations: Conversations,
     scans: Scans,
@@ -106,6 +109,7 @@ impl Stages {
         Self {
             enricher: Enricher::new(runtimes),
             files: Files::default(),
+            memory: None,
             correlator: Correlator::new(capacity),
             conversations: Conversations::new(
                 config.payload_bytes as usize,
@@ -337,17 +341,23 @@ impl Stages {
                 Some(origin) => origin.who.clone(),
                 None => self.enricher.who(&clue(connection, sighting), now).0,
             };
+            let incident = news.scan.as_ref().map_or(connection.incident, |scan| scan.incident);
+            let source = connection.nearest().source;
+            let novelty = self.memory.as_mut().map(|memory| {
+                memory.saw(&who, source.ip(), sighting.destination.ip(), incident, sighting.time)
+            });
             let finding = Finding {
                 sighting,
                 judgement: news.judgement,
-                incident: news.scan.as_ref().map_or(connection.incident, |scan| scan.incident),
-                source: connection.nearest().source,
+                incident,
+                source,
                 translated: connection.translated(),
                 seen: &seen,
                 attempts: &news.attempts,
                 scan: news.scan.as_ref(),
                 dialogue: self.conversations.dialogue(waiting.connection),
                 who: &who,
+                novelty,
                 peer: &self.files.about(sighting.destination.ip(), sighting.time),
                 origin: news.origin.as_ref(),
                 suppressed: self.untold.suppressed,
