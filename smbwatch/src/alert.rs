@@ -21,6 +21,7 @@ use crate::enrich::host::Host;
 use crate::enrich::process::{Ancestor, Process};
 use crate::enrich::who::{Mount, Origin, Who};
 use crate::judge::Judgement;
+use crate::novelty::Novelty;
 use crate::observation::FlowObservation;
 use crate::probe::roles::Direction;
 use crate::scan::Scan;
@@ -61,6 +62,8 @@ pub struct Finding<'a> {
     pub who: &'a Who,
     /// What files say of the destination.
     pub peer: &'a Peer,
+    /// Whether the workload has connected there before.
+    pub novelty: Option<Novelty>,
     /// Where it comes from, if another tool told it.
     pub origin: Option<&'a Origin>,
     /// Sightings since the last alert that made none.
@@ -190,6 +193,7 @@ impl Alerter {
                 },
                 smb: finding.dialogue.and_then(spoken::spoken),
                 scan: finding.scan.map(scan),
+                novelty: finding.novelty.clone(),
                 process: process.filter(|process| process.arguments_cut).map(|_| Cut { args_cut: true }),
                 ancestors: process.map(ancestors).unwrap_or_default(),
                 suppressed: Count { count: finding.suppressed },

@@ -20,7 +20,7 @@ use smbwatch_ebpf::settings::{MAX_PORTS, MAX_PREFIXES};
 
 use crate::ranges::{self, Kind, Range};
 use crate::scan::Threshold;
-use enrichment::{Geo, ThreatList};
+use enrichment::{Geo, State, ThreatList};
 use exceptions::Exception;
 use file::File;
 use interfaces::Interfaces;
@@ -142,6 +142,8 @@ pub struct Config {
     pub threat_lists: Vec<ThreatList>,
     /// Databases about addresses.
     pub geo: Geo,
+    /// What is remembered across restarts.
+    pub state: State,
     /// Where alerts go.
     pub sinks: Vec<SinkConfig>,
     /// Where metrics are served.
@@ -175,6 +177,7 @@ impl Default for Config {
             alerts_per_second: 1000,
             threat_lists: Vec::new(),
             geo: Geo::default(),
+            state: State::default(),
             sinks: vec![SinkConfig::Stdout],
             metrics: Metrics::default(),
         }
@@ -279,6 +282,7 @@ impl Config {
         config.runtimes = Runtimes::parse(file.runtimes)?;
         config.metrics = Metrics::parse(file.metrics)?;
         config.geo = file.geo;
+        config.state = file.state.check()?;
         config.threat_lists =
             file.threat_lists.into_iter().map(ThreatList::parse).collect::<Result<_, _>>()?;
         if let Some(sinks) = file.sinks {

@@ -21,6 +21,7 @@ pub mod judge;
 pub mod except;
 pub mod scan;
 pub mod suppress;
+pub mod novelty;
 pub mod alert;
 pub mod sink;
 pub mod metrics;

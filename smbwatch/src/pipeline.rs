@@ -25,6 +25,7 @@ use crate::enrich::files::Follower;
 use crate::enrich::questions::Wanted;
 use crate::metrics::scrapes::Scrapes;
 use crate::metrics::{Summary, serve};
+use crate::novelty::Memory;
 use crate::probe::{Probe, clsact, routes};
 use crate::ranges::{Kind, longest, strict};
 use crate::runtime::{Endpoint, Runtimes};
@@ -81,6 +82,7 @@ async fn watch(mut config: Config, run_dir: &Path, format: Format) -> anyhow::Re
     let mut files = refresh::start(follower).context("start a thread")?;
     let mut stages = Stages::new(config, Outlet::Sinks(sinks), runtimes, inquiry);
     read.into_iter().for_each(|fresh| stages.refresh(fresh));
+    stages.memory = Memory::open(&stages.config.state);
     let with_clsact = clsact::interfaces(&following.handle).await?;
     clsact::remove_leftovers(&following.snapshot(), &with_clsact);
     let mut watcher = Watcher::start(&following.snapshot(), &stages.config, &mut probe)?;

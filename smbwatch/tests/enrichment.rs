@@ -4,6 +4,8 @@ mod support;
 
 use std::fs;
 
+use nix::sys::signal::Signal;
+use serde_json::Value;
 use support::agent::{Agent, number, text};
 use support::lab::{Lab, NOBODY, SERVER};
 use support::peer::{attempt, listen};
@@ -84,4 +86,47 @@ fn a_list_raises_the_severity_until_it_changes() {
         number(&alert, "event.severity") == 21 && text(&alert, "threat.indicator.type").is_empty()
     });
     assert!(is_calm, "the empty list still raises the severity");
+}
+
+/// `new` and `seen` of the alert of one attempt.
+fn tries(lab: &Lab, agent: &mut Agent) -> (Option<bool>, u64) {
+    let client = attempt(lab, SERVER, 445);
+    let port = client.local_addr().ok().and_then(|end| end.as_socket()).map(|end| u64::from(end.port()));
+    let alert = agent.wait_for("an attempt", |alert| port == Some(number(alert, "source.port")));
+    let novelty = alert.pointer("/smbwatch/novelty/new").and_then(Value::as_bool);
+    (novelty, novelty.map_or(0, |_| number(&alert, "smbwatch.novelty.seen")))
+}
+
+#[test]
+fn what_was_seen_survives_restarts_kills_and_damage() {
+    let Some(lab) = Lab::make("what_was_seen_survives_restarts_kills_and_damage") else { return };
+    let state = lab.folder().join("state");
+    let store = state.join("first-seen.redb");
+    let configuration = format!("[state]\ndir = \"{}\"\n", state.display());
+
+    let mut agent = Agent::start_with(&lab, &configuration, &[]);
+    assert_eq!(tries(&lab, &mut agent), (None, 0));
+    agent.stop();
+    fs::create_dir(&state).expect("a folder");
+
+    let mut agent = Agent::start_with(&lab, &configuration, &[]);
+    assert_eq!(tries(&lab, &mut agent), (Some(true), 1));
+    assert_eq!(tries(&lab, &mut agent), (Some(false), 2));
+    agent.stop();
+
+    let mut agent = Agent::start_with(&lab, &configuration, &[]);
+    assert_eq!(tries(&lab, &mut agent), (Some(false), 3));
+    agent.stop_by(Signal::SIGKILL);
+
+    let mut agent = Agent::start_with(&lab, &configuration, &[]);
+    // The last second may be lost.
+    assert!(matches!(tries(&lab, &mut agent), (Some(false), 3 | 4)));
+    let ended = agent.stop();
+    assert!(!ended.said.iter().any(|line| line.contains("first-seen")), "{:#?}", ended.said);
+
+    fs::write(&store, "nonsense").expect("write");
+    let mut agent = Agent::start_with(&lab, &configuration, &[]);
+    agent.wait_until_said("first-seen.redb.damaged, and what is new is learned anew");
+    assert_eq!(tries(&lab, &mut agent), (Some(true), 1));
+    assert!(state.join("first-seen.redb.damaged").exists());
 }

@@ -12,6 +12,7 @@ use crate::alert::spoken::Spoken;
 use crate::alert::workload::{ContainerFields, MountFields, Orchestrator};
 use crate::enrich::who::Method;
 use crate::judge::Grade;
+use crate::novelty::Novelty;
 use crate::probe::roles::Direction;
 
 #[derive(Clone, Debug, Serialize)]
@@ -293,6 +294,8 @@ pub struct Details {
     pub smb: Option<Spoken>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub scan: Option<ScanFields>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub novelty: Option<Novelty>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub process: Option<Cut>,
     #[serde(skip_serializing_if = "Vec::is_empty")]

@@ -1,4 +1,4 @@
-//! Files that say more about a destination: lists of threats, and where it is.
+//! Files that say more about a destination: lists of threats, where it is, and what was seen before.
 
 use std::path::PathBuf;
 
@@ -8,6 +8,8 @@ use super::file;
 
 /// Severities that a list may raise an alert to.
 const SEVERITIES: [u8; 3] = [47, 73, 99];
+/// Destinations of workloads that are remembered, at most: some 100 bytes each.
+const MAX_DESTINATIONS: usize = 1 << 20;
 
 /// How a list of threats is written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
@@ -42,6 +44,34 @@ pub struct Geo {
     pub country: Option<PathBuf>,
     /// Autonomous systems of addresses.
     pub asn: Option<PathBuf>,
+}
+
+/// What is remembered.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct State {
+    /// Folder to keep it in.
+    pub dir: PathBuf,
+    /// Destinations of workloads, at most; 0: none.
+    pub destinations: usize,
+}
+
+impl Default for State {
+    fn default() -> Self {
+        Self { dir: "/var/lib/smbwatch".into(), destinations: 1 << 16 }
+    }
+}
+
+impl State {
+    pub(super) fn check(self) -> Result<Self, String> {
+        let destinations = self.destinations;
+        if destinations > MAX_DESTINATIONS {
+            return Err(format!(
+                "`state.destinations` is {destinations}; give at most {MAX_DESTINATIONS}, or 0 for none"
+            ));
+        }
+        Ok(self)
+    }
 }
 
 impl ThreatList {

@@ -9,7 +9,7 @@ use ipnet::IpNet;
 use serde::de::{Deserializer, Error, Visitor};
 use serde::{Deserialize, Serialize};
 
-use super::enrichment::{Format, Geo};
+use super::enrichment::{Format, Geo, State};
 use super::{BackEnd, Profile, SeverityMode};
 
 /// The whole file. What is left out has the default that `config/smbwatch.toml` shows.
@@ -30,6 +30,7 @@ pub struct File {
     pub smb: Smb,
     pub scan: Scan,
     pub limits: Limits,
+    pub state: State,
     pub geo: Geo,
     pub threat_lists: Vec<ThreatList>,
     pub sinks: Option<Vec<Sink>>,

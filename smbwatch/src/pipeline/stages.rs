@@ -20,6 +20,7 @@ use crate::except::Exceptions;
 use crate::judge::{Judgement, judge};
 use crate::metrics::snapshot::{Interfaces, Snapshot};
 use crate::metrics::{Account, Summary};
+use crate::novelty::Memory;
 use crate::observation::{FlowObservation, Observation, PayloadObservation};
 use crate::pipeline::hold::Hold;
 use crate::pipeline::inquiry::Inquiry;
@@ -44,6 +45,8 @@ pub(crate) struct Stages {
     pub(super) config: Config,
     pub(super) enricher: Enricher,
     files: Files,
+    /// What was seen before; none in a replay.
+    pub(super) memory: Option<Memory>,
     correlator: Correlator,
     conversations: Conversations,
     exceptions: Exceptions,
@@ -113,6 +116,7 @@ impl Stages {
         Self {
             enricher: Enricher::new(runtimes),
             files: Files::default(),
+            memory: None,
             correlator: Correlator::new(capacity, config.incident_window),
             conversations: Conversations::new(
                 config.payload_bytes as usize,
@@ -382,10 +386,14 @@ impl Stages {
                 self.account.excepted += 1;
                 continue;
             }
+            let incident = news.scan.as_ref().map_or(connection.incident, |scan| scan.incident);
+            let novelty = self.memory.as_mut().map(|memory| {
+                memory.saw(&who, source.ip(), sighting.destination.ip(), incident, sighting.time)
+            });
             let finding = Finding {
                 sighting,
                 judgement: news.judgement,
-                incident: news.scan.as_ref().map_or(connection.incident, |scan| scan.incident),
+                incident,
                 source,
                 translated: connection.translated(),
                 seen: &seen,
@@ -394,6 +402,7 @@ impl Stages {
                 scan: news.scan.as_ref(),
                 dialogue: self.conversations.dialogue(waiting.connection),
                 who: &who,
+                novelty,
                 peer: &self.files.about(sighting.destination.ip(), sighting.time),
                 origin: news.origin.as_ref(),
                 suppressed: self.untold.suppressed,

@@ -205,8 +205,22 @@ impl Ended {
 /// unless they say otherwise.
 pub fn command(lab: &Lab, config: &str, args: &[&str]) -> Command {
     let path = lab.folder().join("smbwatch.toml");
-    let each = if config.contains("incident_seconds") { "" } else { "incident_seconds = 0\n" };
-    fs::write(&path, format!("{each}{config}")).expect("write the configuration");
+    let each = if config.contains("incident_seconds") {
+        ""
+    } else {
+        "incident_seconds = 0
+"
+    };
+    // What this machine remembers is no business of a test.
+    let state = if config.contains("[state]") {
+        ""
+    } else {
+        "
+[state]
+destinations = 0
+"
+    };
+    fs::write(&path, format!("{each}{config}{state}")).expect("write the configuration");
     let mut command = lab.at(End::Host, PROGRAM);
     command.args(["run", "--format", "json", "--config"]).arg(path);
     command.arg("--run-dir").arg(lab.folder().join("run")).args(args);
