@@ -43,7 +43,18 @@ pub(super) fn reason(finding: &Finding<'_>) -> String {
              {destination} the latest"
         );
     }
-    format!("{subject} {} {destination} over {}{}", what(finding), over.join(" and "), speaking(finding))
+    let listed = finding
+        .peer
+        .threat
+        .as_ref()
+        .map(|threat| format!("; {} is listed by {}", threat.prefix, threat.list));
+    let listed = listed.unwrap_or_default();
+    format!(
+        "{subject} {} {destination} over {}{}{listed}",
+        what(finding),
+        over.join(" and "),
+        speaking(finding)
+    )
 }
 
 fn what(finding: &Finding<'_>) -> String {
