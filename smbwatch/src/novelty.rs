@@ -71,15 +71,13 @@ impl Memory {
     ) -> Novelty {
         let workload = workload(who, source);
         let key = store::key(&workload, destination);
-        let record = match self.known.get(&key) {
-            Some(known) => known.seen_again(incident, now),
-            None => Record::new(incident, now),
-        };
-        let is_counted = self.known.peek(&key).is_none_or(|known| known.stored.seen != record.stored.seen);
+        let known = self.known.get(&key).copied();
+        let record =
+            known.map_or_else(|| Record::new(incident, now), |known| known.seen_again(incident, now));
         // What gives way is another one, or this one's own past.
         let evicted = self.known.push(key, record).filter(|(other, _)| *other != key);
         forget(&self.store, evicted);
-        if is_counted {
+        if known.is_none_or(|known| known.stored != record.stored) {
             self.store.write(Change::Seen(key, record.stored));
         }
         let Stored { first_seen, seen, .. } = record.stored;

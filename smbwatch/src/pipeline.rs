@@ -77,15 +77,15 @@ async fn watch(mut config: Config, run_dir: &Path, format: Format) -> anyhow::Re
     let runtimes = config.runtimes.is_any().then(|| Runtimes::start(Endpoint::all(&config.runtimes)));
     let (inquiry, mut answers) =
         Inquiry::start(wanted(&config), runtimes.clone()).context("start a thread")?;
-    let mut follower = Follower::of(&config);
-    let read = follower.look();
-    let mut files = refresh::start(follower).context("start a thread")?;
     let mut stages = Stages::new(config, Outlet::Sinks(sinks), runtimes, inquiry);
-    read.into_iter().for_each(|fresh| stages.refresh(fresh));
-    stages.memory = Memory::open(&stages.config.state);
     let with_clsact = clsact::interfaces(&following.handle).await?;
     clsact::remove_leftovers(&following.snapshot(), &with_clsact);
     let mut watcher = Watcher::start(&following.snapshot(), &stages.config, &mut probe)?;
+    // Only now: records wait in the ring meanwhile.
+    let mut follower = Follower::of(&stages.config);
+    follower.look().into_iter().for_each(|fresh| stages.refresh(fresh));
+    let mut files = refresh::start(follower).context("start a thread")?;
+    stages.memory = Memory::open(&stages.config.state);
     if tracing::enabled!(tracing::Level::DEBUG) {
         tokio::spawn(forward_log(probe.log()?));
     }

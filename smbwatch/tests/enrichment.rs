@@ -49,6 +49,7 @@ fn a_list_raises_the_severity_until_it_changes() {
     ] {
         assert_eq!(text(&alert, &format!("threat.indicator.{field}")), value);
     }
+    assert!(text(&alert, "event.reason").ends_with("; 93.184.216.32/28 is listed by blocklist"));
     assert_eq!(text(&alert, "destination.geo.country_iso_code"), "US");
     assert_eq!(text(&alert, "server.geo.continent_code"), "NA");
     assert_eq!(number(&alert, "destination.as.number"), 64500);

@@ -47,8 +47,14 @@ pub(super) fn reason(finding: &Finding<'_>) -> String {
         0 => String::new(),
         repeats => format!(", and {repeats} times more since the last alert"),
     };
+    let listed = finding
+        .peer
+        .threat
+        .as_ref()
+        .map(|threat| format!("; {} is listed by {}", threat.prefix, threat.list));
+    let listed = listed.unwrap_or_default();
     format!(
-        "{subject} {} {destination} over {}{}{since}",
+        "{subject} {} {destination} over {}{}{since}{listed}",
         what(finding),
         over.join(" and "),
         speaking(finding)

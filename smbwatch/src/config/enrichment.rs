@@ -58,7 +58,7 @@ pub struct State {
 
 impl Default for State {
     fn default() -> Self {
-        Self { dir: "/var/lib/smbwatch".into(), destinations: 1 << 16 }
+        Self { dir: "/var/lib/smbwatch".into(), destinations: 1 << 14 }
     }
 }
 

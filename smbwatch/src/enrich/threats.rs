@@ -190,9 +190,13 @@ impl List {
 impl FromIterator<Entry> for List {
     fn from_iter<I: IntoIterator<Item = Entry>>(entries: I) -> Self {
         let mut list = Self::default();
-        for (index, entry) in (0..).zip(entries) {
-            entry.prefixes.into_iter().for_each(|prefix| list.push(prefix, index));
-            list.indicators.push(entry.indicator);
+        for Entry { prefixes, indicator } in entries {
+            // An event says the same of most of its attributes.
+            if list.indicators.last() != Some(&indicator) {
+                list.indicators.push(indicator);
+            }
+            let Ok(index) = u32::try_from(list.indicators.len() - 1) else { break };
+            prefixes.into_iter().for_each(|prefix| list.push(prefix, index));
         }
         list.settle()
     }

@@ -11,6 +11,9 @@ const PATHS: [&str; 3] = ["ipv4-addr:value", "ipv6-addr:value", "network-traffic
 
 /// The addresses; none where the pattern is about something else, or asks for more than an address.
 pub(super) fn addresses(pattern: &str) -> Result<Vec<IpNet>, String> {
+    if !PATHS.iter().any(|path| pattern.contains(path)) {
+        return Ok(Vec::new());
+    }
     let mut tokens = Tokens { rest: pattern };
     let addresses = alternatives(&mut tokens, 0)?;
     match tokens.next()? {

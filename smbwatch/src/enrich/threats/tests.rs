@@ -58,19 +58,21 @@ fn patterns_give_the_addresses_that_are_enough_by_themselves() {
         ("[file:hashes.'SHA-256' = 'aa']", ""),
         ("[x-list:items[*].name = 'aa' OR x-list:items[0].'a]b' = 1]", ""),
         ("[EXISTS ipv4-addr:value]", ""),
+        ("what is not about addresses is not read", ""),
     ] {
         let addresses = pattern::addresses(text).unwrap_or_else(|error| panic!("{text}: {error}"));
         let addresses: Vec<String> = addresses.iter().map(ToString::to_string).collect();
         assert_eq!(addresses.join(" "), expected, "{text}");
     }
-    let deep = "[".repeat(100_000);
+    let deep = format!("{}ipv4-addr:value = '192.0.2.1'", "[".repeat(100_000));
     for wrong in [
-        "",
-        "[",
         "[ipv4-addr:value]",
         "[ipv4-addr:value = 'x']",
-        "[ipv4-addr:value = '1.2.3.4",
-        "[a = 1]]",
+        "[ipv4-addr:value = '192.0.2.1",
+        "[ipv4-addr:value = '192.0.2.1'",
+        "[ipv4-addr:value = '192.0.2.1']]",
+        "[ipv4-addr:value IN '192.0.2.1']",
+        "[ipv4-addr:value = '192.0.2.1' OR]",
         &deep,
     ] {
         assert!(pattern::addresses(wrong).is_err(), "{wrong:.40}");
@@ -78,7 +80,7 @@ fn patterns_give_the_addresses_that_are_enough_by_themselves() {
 }
 
 const STIX: &str = r#"{"type": "bundle", "id": "bundle--1", "objects": [
-  {"type": "identity", "name": "nobody", "pattern": "["},
+  {"type": "identity", "name": "nobody", "pattern": "[ipv4-addr:value"},
   {"type": "indicator", "name": "C2 of Example", "pattern_type": "stix",
    "pattern": "[ipv4-addr:value = '198.51.100.1']", "created": "2026-01-02T03:04:05.000Z",
    "valid_from": "2026-02-01T00:00:00Z", "valid_until": "2026-07-01T00:00:00Z", "confidence": 80,
