@@ -95,8 +95,8 @@ fn remember(context: &SockAddrContext, family: u8, destination: [Be32; 4]) {
         destination,
         owner,
     });
-    slot.submit(0);
     counters.add(counter::CONNECT_SENT, 1);
+    slot.submit(0);
 }
 
 #[inline(always)]

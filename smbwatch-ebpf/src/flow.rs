@@ -215,7 +215,7 @@ impl Flow {
         };
         let left = limit.saturating_sub(u32::from(*handed));
         let length = if length < left { length } else { left };
-        *handed = handed.saturating_add(length as u16);
+        *handed = handed.saturating_add(u16::try_from(length).unwrap_or(u16::MAX));
         length
     }
 

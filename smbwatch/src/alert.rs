@@ -26,6 +26,7 @@ use crate::observation::FlowObservation;
 use crate::probe::roles::Direction;
 use crate::scan::Scan;
 use crate::smb::Dialogue;
+use crate::suppress::Since;
 pub use document::Document;
 use document::*;
 
@@ -51,6 +52,8 @@ pub struct Finding<'a> {
     pub seen: &'a [Seen],
     /// The connections of the incident, if there is more than one.
     pub attempts: &'a [Attempt],
+    /// What its incident has been since it was told last.
+    pub since: Since,
     /// The scan that it is about.
     pub scan: Option<&'a Scan>,
     /// What has been said.
@@ -167,7 +170,7 @@ impl Alerter {
             threat: threat(finding, identity.is_some()),
             tags: tags(finding.dialogue),
             smbwatch: Details {
-                incident: Incident { id: incident },
+                incident: Incident { id: incident, repeats: finding.since.repeats },
                 grade: judgement.grade,
                 profile: self.profile.to_string(),
                 attribution: Attribution {
@@ -201,7 +204,11 @@ impl Alerter {
 
     fn event(&self, finding: &Finding<'_>, incident: &str, now: Timestamp) -> Event {
         let Finding { sighting, judgement, scan, .. } = finding;
-        let (action, outcome) = scan.map_or(say::action(judgement), say::scan);
+        let (action, outcome) = match scan {
+            Some(scan) => say::scan(scan),
+            None if finding.since.again => ("still-active", say::action(judgement).1),
+            None => say::action(judgement),
+        };
         let severity =
             if scan.is_some() { SCAN_SEVERITY.max(judgement.severity) } else { judgement.severity };
         let severity = finding.peer.threat.as_ref().map_or(0, |threat| threat.severity).max(severity);

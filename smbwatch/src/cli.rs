@@ -12,6 +12,7 @@ use crate::config::interfaces::Interfaces;
 use crate::config::{self, Config, Profile};
 use crate::explain::explain;
 use crate::interfaces_command;
+use crate::messages;
 use crate::pipeline;
 use crate::probe::{Lock, check_permission};
 use crate::ranges::Kind;
@@ -180,7 +181,7 @@ pub fn main() -> ExitCode {
 
 impl Replay {
     fn run(self) -> anyhow::Result<()> {
-        log_to_stderr();
+        messages::start()?;
         let config = self.choice.config()?;
         let Self { file, offline, any_address, format, run_dir, .. } = &self;
         let options =
@@ -198,14 +199,9 @@ impl Replay {
     }
 }
 
-fn log_to_stderr() {
-    let default = env_logger::Env::default().default_filter_or("info,netlink_proto=error");
-    env_logger::Builder::from_env(default).format_target(false).format_timestamp(None).init();
-}
-
 impl Run {
     fn run(self) -> anyhow::Result<()> {
-        log_to_stderr();
+        messages::start()?;
         let mut config = self.choice.config()?;
         if !self.interfaces.is_empty() {
             config.interfaces = Interfaces { names: self.interfaces, ..Interfaces::default() };
@@ -215,7 +211,7 @@ impl Run {
         nix::sys::prctl::set_dumpable(false).context("keep this process out of core files")?;
         let _lock = Lock::take()?;
         let summary = pipeline::run(config, &self.run_dir, self.format)?;
-        log::info!("{summary}");
+        tracing::info!("{summary}");
         Ok(())
     }
 }

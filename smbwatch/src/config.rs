@@ -1,8 +1,10 @@
 //! What the configuration means: every default filled in, every value checked.
 
 pub mod file;
+pub mod exceptions;
 pub mod enrichment;
 pub mod interfaces;
+pub mod metrics;
 pub mod runtimes;
 
 use std::fmt;
@@ -19,8 +21,10 @@ use smbwatch_ebpf::settings::{MAX_PORTS, MAX_PREFIXES};
 use crate::ranges::{self, Kind, Range};
 use crate::scan::Threshold;
 use enrichment::{Geo, State, ThreatList};
+use exceptions::Exception;
 use file::File;
 use interfaces::Interfaces;
+use metrics::Metrics;
 use runtimes::Runtimes;
 
 /// Largest tables that fit the counters and the kernel's limits.
@@ -107,6 +111,8 @@ pub struct Config {
     pub embedded_ipv4: bool,
     /// Destinations that do not match, and their carve-outs; the longest prefix decides.
     pub destinations: Vec<Range>,
+    /// Exceptions that the agent decides.
+    pub exceptions: Vec<Exception>,
     /// Processes are found by hooks on `connect`.
     pub owners: bool,
     /// Interfaces to watch.
@@ -125,6 +131,9 @@ pub struct Config {
     pub transfer_kib: u32,
     /// Names of files of each connection that are told, at most.
     pub file_names: usize,
+    /// How long what a workload does at one destination is one incident, and after which one that goes on is told
+    /// again; 0: each connection is one.
+    pub incident_window: SignedDuration,
     /// What makes a scan.
     pub scan: Threshold,
     /// Alerts of each grade a second that are sent one by one; what exceeds them is counted.
@@ -137,6 +146,8 @@ pub struct Config {
     pub state: State,
     /// Where alerts go.
     pub sinks: Vec<SinkConfig>,
+    /// Where metrics are served.
+    pub metrics: Metrics,
 }
 
 impl Default for Config {
@@ -151,6 +162,7 @@ impl Default for Config {
             nat_addresses: Vec::new(),
             embedded_ipv4: false,
             destinations: ranges::rule_105(),
+            exceptions: Vec::new(),
             owners: true,
             interfaces: Interfaces::default(),
             back_end: BackEnd::Auto,
@@ -160,12 +172,14 @@ impl Default for Config {
             payload_bytes: 1 << 13,
             transfer_kib: 1 << 10,
             file_names: 0,
+            incident_window: SignedDuration::from_mins(5),
             scan: Threshold { destinations: 20, window: SignedDuration::from_secs(60) },
             alerts_per_second: 1000,
             threat_lists: Vec::new(),
             geo: Geo::default(),
             state: State::default(),
             sinks: vec![SinkConfig::Stdout],
+            metrics: Metrics::default(),
         }
     }
 }
@@ -244,7 +258,8 @@ impl Config {
             let range = |prefix| Range { prefix, kind: Kind::Reserved, name: "configured".to_owned() };
             config.destinations = reserved.into_iter().map(|prefix| range(prefix.0)).collect();
         }
-        config.except(file.exceptions);
+        let exceptions = file.exceptions.into_iter().map(Exception::parse).collect::<Result<Vec<_>, _>>()?;
+        config.except(exceptions);
         set(&mut config.severity, file.severity);
         set(&mut config.ports, file.ports);
         set(&mut config.any_port, file.any_port);
@@ -252,6 +267,8 @@ impl Config {
         set(&mut config.back_end, file.interfaces.back_end);
         set(&mut config.flows, file.limits.flows);
         set(&mut config.ring_bytes, file.limits.ring_bytes);
+        let window = file.incident_seconds.map(|seconds| SignedDuration::from_secs(seconds.into()));
+        set(&mut config.incident_window, window);
         set(&mut config.scan.destinations, file.scan.destinations);
         set(
             &mut config.scan.window,
@@ -263,6 +280,7 @@ impl Config {
         set(&mut config.alerts_per_second, file.limits.alerts_per_second);
         config.interfaces = Interfaces::parse(&file.interfaces.include, &file.interfaces.exclude)?;
         config.runtimes = Runtimes::parse(file.runtimes)?;
+        config.metrics = Metrics::parse(file.metrics)?;
         config.geo = file.geo;
         config.state = file.state.check()?;
         config.threat_lists =
@@ -280,17 +298,22 @@ impl Config {
         Ok(config)
     }
 
-    /// Adds exceptions, whatever inside them is called globally reachable included.
-    fn except(&mut self, exceptions: Vec<file::Exception>) {
-        let exception = |prefix, name| Range { prefix, kind: Kind::Exception, name };
+    /// Adds exceptions. Those of the kernel take in whatever inside them is called globally reachable.
+    fn except(&mut self, exceptions: Vec<Exception>) {
+        let (simple, others): (Vec<_>, Vec<_>) =
+            exceptions.into_iter().partition(|exception| exception.is_for_kernel().is_some());
+        self.exceptions = others;
+        let simple: Vec<(IpNet, String)> = simple
+            .into_iter()
+            .filter_map(|exception| Some((exception.is_for_kernel()?, exception.reason)))
+            .collect();
         for range in self.destinations.iter_mut().filter(|range| range.kind == Kind::Public) {
-            let around = exceptions.iter().find(|around| around.destination.0.contains(&range.prefix));
-            if let Some(around) = around {
-                *range = exception(range.prefix, around.reason.clone());
+            if let Some((_, reason)) = simple.iter().find(|(around, _)| around.contains(&range.prefix)) {
+                (range.kind, range.name) = (Kind::Exception, reason.clone());
             }
         }
-        self.destinations
-            .extend(exceptions.into_iter().map(|around| exception(around.destination.0, around.reason)));
+        let range = |(prefix, name)| Range { prefix, kind: Kind::Exception, name };
+        self.destinations.extend(simple.into_iter().map(range));
     }
 
     fn check(&mut self) -> Result<(), String> {
@@ -486,7 +509,7 @@ mod tests {
             ),
             (
                 "[[exceptions]]\nreason = \"all\"\ndestination = \"::/0\"",
-                "test.toml:3:15: `::/0` would except every destination, so nothing could match; name a part of it",
+                "test.toml:3:15: `::/0` would except every address, so nothing could match; name a part of it",
             ),
             ("a = [", "test.toml:1:6:"),
         ] {

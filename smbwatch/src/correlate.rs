@@ -12,31 +12,29 @@ use jiff::{SignedDuration, Timestamp};
 use lru::LruCache;
 use smbwatch_ebpf::flow;
 
-use crate::judge::{Grade, Judgement};
+use crate::judge::{Grade, Judgement, Outcome};
 use crate::observation::{FlowObservation, PayloadObservation};
 use crate::probe::roles::Role;
 
-/// A client that was given no port tries one of them, and then the other.
-const PAIR: [u16; 2] = [445, 139];
-/// How long after an attempt on one port another one on the other belongs to it.
-const PAIR_WINDOW: SignedDuration = SignedDuration::from_mins(3);
-/// Attempts that are remembered for their other half.
-const ATTEMPTS: NonZeroUsize = NonZeroUsize::new(1 << 10).expect("not zero");
+/// Incidents that are remembered.
+const INCIDENTS: NonZeroUsize = NonZeroUsize::new(1 << 12).expect("not zero");
+/// Ports of one incident that are told apart.
+const MAX_TRIES: usize = 8;
 
 /// What is remembered of a connection.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Connection {
     /// The number of its incident in this run of the agent.
     pub incident: u64,
-    /// What was told of it.
-    pub told: Option<Told>,
+    /// What it was judged to be so far.
+    pub judged: Option<Told>,
     /// It is counted as a part of a scan.
     pub scanned: bool,
     first: Place,
     others: Vec<Place>,
 }
 
-/// What was told of a connection.
+/// What there is to tell of a connection or an incident.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Told {
     /// The highest grade.
@@ -60,6 +58,24 @@ pub struct Place {
     pub cookie: Option<NonZeroU64>,
 }
 
+impl Told {
+    /// What a judgement has to tell.
+    pub const fn of(judgement: &Judgement) -> Self {
+        let failed = matches!(judgement.outcome, Outcome::Refused | Outcome::Unanswered);
+        Self { grade: judgement.grade, failed, ended: judgement.ended }
+    }
+
+    /// Whether `other` would tell nothing new.
+    pub fn covers(self, other: Self) -> bool {
+        self.grade >= other.grade && self.failed >= other.failed && self.ended >= other.ended
+    }
+
+    /// Both, of which `other` is the later: a failure or an end is that of the latest.
+    pub fn and(self, other: Self) -> Self {
+        Self { grade: self.grade.max(other.grade), ..other }
+    }
+}
+
 /// One of the connections of an incident.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Attempt {
@@ -76,13 +92,20 @@ pub struct Key(u64);
 /// The connections that were seen last.
 pub struct Correlator {
     connections: LruCache<Key, Connection>,
-    attempts: LruCache<Pair, Tries>,
+    known: LruCache<Pair, Tries>,
+    /// How long after a sighting another connection of the same workload to the same destination belongs to its
+    /// incident.
+    window: SignedDuration,
     hasher: RandomState,
     incidents: u64,
 }
 
-/// Who tries to reach whom: the process, or 0, its address and the server's.
-type Pair = (u32, IpAddr, IpAddr);
+/// Who tries to reach whom: the workload, its address and the server's.
+type Pair = (Workload, IpAddr, IpAddr);
+
+/// A program of a user in a cgroup, where it is known: processes come and go.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+struct Workload(Option<(u64, u32, String)>);
 
 struct Tries {
     incident: u64,
@@ -91,12 +114,19 @@ struct Tries {
 }
 
 impl Correlator {
-    /// Remembers up to `capacity` connections.
-    pub fn new(capacity: NonZeroUsize) -> Self {
+    /// Remembers up to `capacity` connections. Those of one workload to one destination are one incident, as long
+    /// as no `window` passes between two sightings.
+    pub fn new(capacity: NonZeroUsize, window: SignedDuration) -> Self {
         // `new` would reserve all of it at once.
         let mut connections = LruCache::unbounded();
         connections.resize(capacity);
-        Self { connections, attempts: LruCache::new(ATTEMPTS), hasher: RandomState::new(), incidents: 0 }
+        Self {
+            connections,
+            known: LruCache::new(INCIDENTS),
+            window,
+            hasher: RandomState::new(),
+            incidents: 0,
+        }
     }
 
     /// Whether a sighting belongs to a connection that was seen elsewhere.
@@ -134,10 +164,13 @@ impl Correlator {
     pub fn attempts(&mut self, key: Key, sighting: &FlowObservation, judgement: Judgement) -> Vec<Attempt> {
         let attempt = Attempt { port: sighting.destination.port(), judgement };
         let incident = self.connections.peek(&key).map(|connection| connection.incident);
-        let pair = self.attempts.peek_mut(&pair(sighting)).filter(|pair| Some(pair.incident) == incident);
+        let pair = self.known.get_mut(&pair(sighting)).filter(|pair| Some(pair.incident) == incident);
         let Some(pair) = pair else { return Vec::new() };
+        pair.time = pair.time.max(sighting.time);
+        let is_full = pair.tries.len() >= MAX_TRIES;
         match pair.tries.iter_mut().find(|other| other.port == attempt.port) {
             Some(known) => *known = attempt,
+            None if is_full => {}
             None => pair.tries.push(attempt),
         }
         if pair.tries.len() > 1 { pair.tries.clone() } else { Vec::new() }
@@ -164,22 +197,15 @@ impl Correlator {
         Key(self.hasher.hash_one(trace))
     }
 
-    /// A new incident, or that of the attempt on the other port which did not come about.
+    /// A new incident, or that of what the workload did there before.
     fn incident(&mut self, sighting: &FlowObservation) -> u64 {
-        let port = sighting.destination.port();
-        if !PAIR.contains(&port) {
-            return self.next();
-        }
         let (pair, time) = (pair(sighting), sighting.time);
-        let earlier = self.attempts.get_mut(&pair).filter(|earlier| {
-            let in_time = time.duration_since(earlier.time) < PAIR_WINDOW;
-            in_time && earlier.tries.iter().all(|other| other.port != port && other.has_failed())
-        });
+        let earlier = self.known.get(&pair).filter(|earlier| time.duration_since(earlier.time) < self.window);
         if let Some(earlier) = earlier {
             return earlier.incident;
         }
         let incident = self.next();
-        self.attempts.put(pair, Tries { incident, time, tries: Vec::new() });
+        self.known.put(pair, Tries { incident, time, tries: Vec::new() });
         incident
     }
 
@@ -220,20 +246,15 @@ impl Trace {
 }
 
 fn pair(sighting: &FlowObservation) -> Pair {
-    let process = sighting.owner.as_ref().map_or(0, |owner| owner.pid);
-    (process, sighting.source.ip(), sighting.destination.ip())
-}
-
-impl Attempt {
-    fn has_failed(&self) -> bool {
-        self.judgement.grade == Grade::Attempted
-    }
+    let owner = sighting.owner.as_ref();
+    let workload = owner.map(|owner| (owner.cgroup, owner.uid, owner.comm.clone()));
+    (Workload(workload), sighting.source.ip(), sighting.destination.ip())
 }
 
 impl Connection {
     /// A connection of an incident, seen for the first time.
     pub const fn new(incident: u64, first: Place) -> Self {
-        Self { incident, told: None, scanned: false, first, others: Vec::new() }
+        Self { incident, judged: None, scanned: false, first, others: Vec::new() }
     }
 
     /// Every place where it was seen, in that order.
@@ -275,15 +296,17 @@ impl Connection {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::judge::Outcome;
+    use crate::observation::Owner;
     use crate::observation::tests::syn;
+
+    const WINDOW: SignedDuration = SignedDuration::from_secs(60);
 
     fn at(interface: u32, sighting: FlowObservation) -> FlowObservation {
         FlowObservation { interface, ..sighting }
     }
 
     fn correlator() -> Correlator {
-        Correlator::new(NonZeroUsize::new(8).expect("not zero"))
+        Correlator::new(NonZeroUsize::new(8).expect("not zero"), WINDOW)
     }
 
     #[test]
@@ -331,31 +354,43 @@ mod tests {
     }
 
     #[test]
-    fn the_other_port_belongs_to_a_failed_attempt_for_a_while() {
-        let failed =
-            Judgement { grade: Grade::Attempted, outcome: Outcome::Refused, ended: false, severity: 21 };
-        let came =
-            Judgement { grade: Grade::Established, outcome: Outcome::Connected, ended: false, severity: 47 };
-        let late = Timestamp::UNIX_EPOCH + PAIR_WINDOW;
-        for (first, time, port, same) in [
-            (failed, Timestamp::UNIX_EPOCH, 139, true),
-            (came, Timestamp::UNIX_EPOCH, 139, false),
-            (failed, late, 139, false),
-            (failed, Timestamp::UNIX_EPOCH, 445, false),
+    fn what_a_workload_does_at_one_destination_is_one_incident_for_a_while() {
+        let owner = |comm: &str| Owner {
+            monotonic: 0,
+            version: None,
+            pid: 7,
+            tid: 7,
+            uid: 0,
+            gid: 0,
+            comm: comm.to_owned(),
+            cgroup: 1,
+            netns: 1,
+        };
+        let first = FlowObservation { owner: Some(owner("cp")), ..syn("10.9.0.2:40000", "8.8.8.8:445", 5) };
+        let later = |seconds, comm, source: &str, destination: &str| FlowObservation {
+            owner: Some(owner(comm)),
+            time: Timestamp::UNIX_EPOCH + SignedDuration::from_secs(seconds),
+            ..syn(source, destination, 6)
+        };
+        for (second, same) in [
+            (later(1, "cp", "10.9.0.2:40001", "8.8.8.8:445"), true),
+            (later(1, "cp", "10.9.0.2:40001", "8.8.8.8:139"), true),
+            (later(60, "cp", "10.9.0.2:40001", "8.8.8.8:445"), false),
+            (later(1, "mv", "10.9.0.2:40001", "8.8.8.8:445"), false),
+            (later(1, "cp", "10.9.0.3:40001", "8.8.8.8:445"), false),
+            (later(1, "cp", "10.9.0.2:40001", "8.8.4.4:445"), false),
         ] {
             let mut correlator = correlator();
-            let before = syn("10.9.0.2:40000", "8.8.8.8:445", 5);
-            let after = FlowObservation { time, ..syn("10.9.0.2:40001", &format!("8.8.8.8:{port}"), 6) };
             let mut incident = |sighting: &FlowObservation| {
                 let key = correlator.join(sighting, Role::Uplink);
-                correlator.attempts(key, sighting, first);
                 correlator.peek(key).map(|connection| connection.incident)
             };
-            assert_eq!(incident(&before) == incident(&after), same, "{first:?} and then {port} at {time}");
+            assert_eq!(incident(&first) == incident(&second), same, "{second:?}");
         }
     }
+
     #[test]
-    fn an_incident_has_the_attempts_of_no_other() {
+    fn an_incident_lists_the_ports_that_were_tried() {
         let failed =
             Judgement { grade: Grade::Attempted, outcome: Outcome::Refused, ended: false, severity: 21 };
         let mut correlator = correlator();
@@ -363,10 +398,8 @@ mod tests {
             let key = correlator.join(sighting, Role::Uplink);
             correlator.attempts(key, sighting, failed).len()
         };
-        let first = syn("10.9.0.2:40000", "8.8.8.8:445", 5);
-        assert_eq!(attempts(&first), 0);
-        assert_eq!(attempts(&syn("10.9.0.2:40001", "8.8.8.8:8445", 6)), 0, "an incident of its own");
-        assert_eq!(attempts(&first), 0, "no port of another incident");
+        assert_eq!(attempts(&syn("10.9.0.2:40000", "8.8.8.8:445", 5)), 0);
+        assert_eq!(attempts(&syn("10.9.0.2:40001", "8.8.4.4:139", 6)), 0, "an incident of its own");
         assert_eq!(attempts(&syn("10.9.0.2:40002", "8.8.8.8:139", 7)), 2);
     }
 }

@@ -4,9 +4,11 @@ use std::fmt;
 use std::net::IpAddr;
 
 use ipnet::IpNet;
+use jiff::Timestamp;
 use smbwatch_ebpf::rule::embedded_ipv4;
 
 use crate::config::Config;
+use crate::config::exceptions::Exception;
 use crate::ranges::{Kind, Range, longest};
 
 /// The answer for one packet.
@@ -35,8 +37,13 @@ pub fn explain(
     }
     let clauses =
         [port_clause(config, port), source_clause(config, source), destination_clause(config, destination)];
+    let exceptions = config
+        .exceptions
+        .iter()
+        .filter(|exception| exception.covers(source, destination, port))
+        .map(exception_clause);
     let mut explanation = Explanation { matches: true, clauses: Vec::new() };
-    for (passes, clause) in clauses {
+    for (passes, clause) in clauses.into_iter().chain(exceptions) {
         explanation.clauses.push(clause);
         if !passes {
             explanation.matches = false;
@@ -44,6 +51,25 @@ pub fn explain(
         }
     }
     Ok(explanation)
+}
+
+/// An exception of which more than addresses and port decides does not keep anything from matching here.
+fn exception_clause(exception: &Exception) -> (bool, String) {
+    let Exception { reason, workload, destinations_file, expires, .. } = exception;
+    let until = expires.map(|expires| format!(" until {expires}")).unwrap_or_default();
+    let is_live = exception.is_live(Timestamp::now());
+    if !is_live {
+        return (true, format!("the exception `{reason}` has expired ({})", until.trim_start()));
+    }
+    let mut but = Vec::new();
+    if !workload.is_any() {
+        but.push("if the workload is the one that it names".to_owned());
+    }
+    if let Some(path) = destinations_file {
+        but.push(format!("if {} lists the destination", path.display()));
+    }
+    let when = if but.is_empty() { String::new() } else { format!(", {}", but.join(" and ")) };
+    (!but.is_empty(), format!("excepted{until} by `{reason}`{when}"))
 }
 
 fn port_clause(config: &Config, port: u16) -> (bool, String) {

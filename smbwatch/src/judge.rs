@@ -23,6 +23,23 @@ pub enum Grade {
     Transferring,
 }
 
+impl Grade {
+    /// Every grade, the least first.
+    pub const ALL: [Self; 5] =
+        [Self::Attempted, Self::Established, Self::Smb, Self::Authenticated, Self::Transferring];
+
+    /// The name of the grade, as alerts and metrics have it.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Attempted => "attempted",
+            Self::Established => "established",
+            Self::Smb => "smb",
+            Self::Authenticated => "authenticated",
+            Self::Transferring => "transferring",
+        }
+    }
+}
+
 /// How an attempt went.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Outcome {
@@ -71,12 +88,16 @@ pub fn judge(sighting: &FlowObservation, dialogue: Option<&Dialogue>, mode: Seve
     } else {
         Outcome::Pending
     };
-    let severity = match (mode, grade) {
+    let ended = grade != Grade::Attempted && sighting.is(flow::ENDED);
+    Judgement { grade, outcome, ended, severity: severity(mode, grade) }
+}
+
+/// The severity of a grade: one of 21, 47, 73 and 99.
+pub const fn severity(mode: SeverityMode, grade: Grade) -> u8 {
+    match (mode, grade) {
         (SeverityMode::Grade, Grade::Attempted) => 21,
         (SeverityMode::Grade, Grade::Established) => 47,
         (SeverityMode::Grade, Grade::Smb) | (SeverityMode::Rule, _) => 73,
         (SeverityMode::Grade, Grade::Authenticated | Grade::Transferring) => 99,
-    };
-    let ended = grade != Grade::Attempted && sighting.is(flow::ENDED);
-    Judgement { grade, outcome, ended, severity }
+    }
 }

@@ -2,6 +2,7 @@
 
 // In the order in which data flows.
 pub mod cli;
+mod messages;
 pub mod config;
 pub mod ranges;
 pub mod explain;
@@ -17,6 +18,7 @@ pub mod converse;
 pub mod runtime;
 pub mod enrich;
 pub mod judge;
+pub mod except;
 pub mod scan;
 pub mod suppress;
 pub mod novelty;

@@ -1,18 +1,38 @@
 //! What the agent counts, and the sums that must agree.
 
+mod answer;
+mod families;
+mod format;
+mod health;
+mod kinds;
+mod listen;
+mod process;
+pub(crate) mod scrapes;
+pub(crate) mod serve;
+pub(crate) mod snapshot;
+mod writer;
+
+use std::collections::BTreeMap;
 use std::fmt;
 
 use smbwatch_ebpf::skip::Skip;
 
+use crate::config::SeverityMode;
+use crate::judge::{Grade, severity};
 use crate::probe::Counters;
+pub use kinds::Kinds;
 
 /// The agent's side of the account. Every flow record ends in exactly one of these.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Account {
+    /// Records taken from the ring.
+    pub taken: Kinds,
     /// Rises in grade that no record of a flow told, but what was said.
     pub rises: u64,
-    /// Records and rises that became an alert.
-    pub alerted: u64,
+    /// Records and rises that became an alert, by its grade and severity.
+    pub alerts: BTreeMap<(Grade, u8), u64>,
+    /// Records that an exception covers which the agent decides.
+    pub excepted: u64,
     /// Records that were not told because the connection's grade had been.
     pub repeated: u64,
     /// Records of what had been told when another interface saw it.
@@ -23,8 +43,8 @@ pub struct Account {
     pub scanned: u64,
     /// Records that were not told because there were too many in one second.
     pub flooded: u64,
-    /// Records that were not understood.
-    pub undecoded: u64,
+    /// Records that were not understood; of those, only flow records are in the sum.
+    pub undecoded: Kinds,
 }
 
 /// The whole account: the kernel's side, the agent's side and the sinks.
@@ -34,11 +54,24 @@ pub struct Summary {
     pub kernel: Counters,
     /// What the agent made of it.
     pub account: Account,
+    /// How often each exception that the agent decides was used, and its reason.
+    pub exceptions: Vec<(u64, String)>,
     /// Name, and alerts delivered and not delivered, of each sink.
     pub sinks: Vec<(String, u64, u64)>,
 }
 
 impl Account {
+    /// Nothing yet, of each grade that there is.
+    pub fn new(mode: SeverityMode) -> Self {
+        let alerts = Grade::ALL.map(|grade| ((grade, severity(mode, grade)), 0)).into();
+        Self { alerts, ..Self::default() }
+    }
+
+    /// Records and rises that became an alert.
+    pub fn alerted(&self) -> u64 {
+        self.alerts.values().sum()
+    }
+
     /// Records that made no alert although they were understood.
     pub const fn suppressed(&self) -> u64 {
         self.repeated + self.elsewhere + self.own + self.scanned + self.flooded
@@ -53,24 +86,27 @@ impl Summary {
 
     /// Changes that were lost on the way.
     pub const fn lost(&self) -> u64 {
-        self.kernel.flow_lost + self.account.undecoded
+        self.kernel.flow_lost + self.account.undecoded.flow
     }
 
-    /// Whether seen = alerted + suppressed + lost.
-    pub const fn agrees(&self) -> bool {
-        self.seen() == self.account.alerted + self.account.suppressed() + self.lost()
+    /// Whether seen = alerted + suppressed + excepted + lost.
+    pub fn agrees(&self) -> bool {
+        let Account { excepted, .. } = self.account;
+        self.seen() == self.account.alerted() + self.account.suppressed() + excepted + self.lost()
     }
 }
 
 impl fmt::Display for Summary {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Account { alerted, repeated, elsewhere, own, scanned, flooded, undecoded, .. } = self.account;
+        let Account { repeated, elsewhere, own, scanned, flooded, .. } = self.account;
+        let (alerted, undecoded) = (self.account.alerted(), self.account.undecoded.flow);
         let sign = if self.agrees() { "=" } else { "!=" };
         write!(
             formatter,
-            "seen {} {sign} alerted {alerted} + suppressed {} + lost {}",
+            "seen {} {sign} alerted {alerted} + suppressed {} + excepted {} + lost {}",
             self.seen(),
             self.account.suppressed(),
+            self.account.excepted,
             self.lost()
         )?;
         if elsewhere + own + scanned + flooded != 0 {
@@ -79,6 +115,9 @@ impl fmt::Display for Summary {
                 "\n  suppressed: {repeated} repeats, {elsewhere} seen at another interface, {own} of the \
                  host's own address, {scanned} parts of scans, {flooded} over limits.alerts_per_second"
             )?;
+        }
+        for (hits, reason) in self.exceptions.iter().filter(|(hits, _)| *hits != 0) {
+            write!(formatter, "\n  excepted: {hits} by `{reason}`")?;
         }
         if self.lost() != 0 {
             write!(
@@ -120,7 +159,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn excepted_packets_were_judged() {
+    fn excepted_were_judged() {
         let mut summary = Summary::default();
         for (skip, count) in Skip::COUNTED.iter().zip(&mut summary.kernel.skipped) {
             *count = match skip.name() {
@@ -131,7 +170,7 @@ mod tests {
         }
         assert_eq!(
             summary.to_string(),
-            "seen 0 = alerted 0 + suppressed 0 + lost 0\n  excepted: 3 packets\n  packets not judged: 2 truncated"
+            "seen 0 = alerted 0 + suppressed 0 + excepted 0 + lost 0\n  excepted: 3 packets\n  packets not judged: 2 truncated"
         );
     }
 }

@@ -23,7 +23,8 @@ use tokio::time::MissedTickBehavior;
 use crate::config::Config;
 use crate::enrich::files::Follower;
 use crate::enrich::questions::Wanted;
-use crate::metrics::Summary;
+use crate::metrics::scrapes::Scrapes;
+use crate::metrics::{Summary, serve};
 use crate::novelty::Memory;
 use crate::probe::{Probe, clsact, routes};
 use crate::ranges::{Kind, longest, strict};
@@ -38,6 +39,8 @@ use watcher::Watcher;
 /// Records that are handled before signals and timers get their turn.
 const BATCH: usize = 512;
 
+/// How often exceptions are looked at: whether one has expired, and whether a file has changed.
+const EXCEPTIONS: Duration = Duration::from_secs(5);
 /// How often interfaces that were attached to in a hurry are looked at again.
 const MAKE_UP: Duration = Duration::from_secs(10);
 
@@ -57,6 +60,8 @@ async fn watch(mut config: Config, run_dir: &Path, format: Format) -> anyhow::Re
     let mut hangup = signal(SignalKind::hangup())?;
     let sinks: Vec<Running> =
         config.sinks.iter().map(|sink| sink::start(sink, format)).collect::<Result<_, _>>()?;
+    let (scrapes, mut asked) = Scrapes::new();
+    let _server = serve::start(&config.metrics, run_dir, scrapes)?;
     let mut following = Following::start().await?;
     let addresses = routes::addresses(&following.handle).await?;
     if config.own_addresses {
@@ -81,13 +86,15 @@ async fn watch(mut config: Config, run_dir: &Path, format: Format) -> anyhow::Re
     follower.look().into_iter().for_each(|fresh| stages.refresh(fresh));
     let mut files = refresh::start(follower).context("start a thread")?;
     stages.memory = Memory::open(&stages.config.state);
-    if log::log_enabled!(log::Level::Debug) {
+    if tracing::enabled!(tracing::Level::DEBUG) {
         tokio::spawn(forward_log(probe.log()?));
     }
 
     stages.begin();
     let mut make_up = tokio::time::interval(MAKE_UP);
     make_up.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let mut exceptions = tokio::time::interval(EXCEPTIONS);
+    exceptions.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
         tokio::select! {
             guard = ring.readable_mut() => {
@@ -109,8 +116,14 @@ async fn watch(mut config: Config, run_dir: &Path, format: Format) -> anyhow::Re
             () = tokio::task::yield_now(), if watcher.has_work() => {
                 watcher.attach_next(&stages.config, &mut probe, &mut stages.enricher)?;
             }
+            _ = exceptions.tick(), if stages.has_exceptions() => stages.look_at_exceptions(),
             _ = make_up.tick(), if watcher.is_hurried() => watcher.make_up(),
             Some((question, answer)) = answers.recv() => stages.learn(&question, answer, Instant::now()),
+            Some(reply) = asked.recv() => match stages.snapshot(&probe, watcher.interfaces()) {
+                // Who asked may have gone.
+                Ok(snapshot) => drop(reply.send(snapshot)),
+                Err(error) => tracing::error!("{error:#}"),
+            },
             Some(fresh) = files.recv() => stages.refresh(fresh),
             () = until(stages.next_release()) => stages.release(Instant::now()),
             _ = hangup.recv() => stages.reopen(),

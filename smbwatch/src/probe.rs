@@ -16,6 +16,7 @@ mod tables;
 
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use aya::maps::{Array, MapData, PerCpuArray, RingBuf};
 use aya::programs::{Program, ProgramError, SchedClassifier};
@@ -67,6 +68,17 @@ pub struct Counters {
     pub skipped: [u64; Skip::COUNTED.len()],
 }
 
+/// What the kernel has counted of a program, while `kernel.bpf_stats_enabled` is 1.
+#[derive(Clone, Debug)]
+pub struct Runs {
+    /// The program's name.
+    pub program: String,
+    /// How often it ran.
+    pub count: u64,
+    /// How long it ran altogether.
+    pub time: Duration,
+}
+
 impl Probe {
     /// Loads the programs to run them on packets of a capture, at times that are told to them.
     pub fn load_for_replay(config: &Config, run_dir: &Path) -> Result<Self, Error> {
@@ -92,7 +104,7 @@ impl Probe {
             None => Err(format!("{} does not tell", btf::VMLINUX)),
         };
         let loaded = loaded.unwrap_or_else(|reason| {
-            log::warn!(
+            tracing::warn!(
                 "how the kernel keeps processes is not known ({reason}): one that ends right after it \
                  connects may go without executable and arguments"
             );
@@ -187,6 +199,19 @@ impl Probe {
     /// Sends the rare messages of the programs to the log; off, they cost nothing.
     pub fn log(&mut self) -> Result<aya_log::EbpfLogger<&'static dyn log::Log>, Error> {
         aya_log::EbpfLogger::init(&mut self.bpf).map_err(|error| Error::Bpf(error.into()))
+    }
+
+    /// How often each program has run, and for how long, where the kernel counts that.
+    pub fn runs(&self) -> Vec<Runs> {
+        let loaded = self.bpf.programs().filter_map(|(name, program)| Some((name, program.info().ok()?)));
+        loaded
+            .filter(|(_, info)| info.run_count() > 0)
+            .map(|(name, info)| Runs {
+                program: name.to_owned(),
+                count: info.run_count(),
+                time: info.run_time(),
+            })
+            .collect()
     }
 
     /// What the programs have counted so far.

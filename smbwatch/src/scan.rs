@@ -101,7 +101,7 @@ impl Scans {
         }
         let workload = connection.nearest().source.ip();
         let workload = self.workloads.get_or_insert_mut(workload, Workload::default);
-        let is_new = connection.told.is_none() && !connection.scanned;
+        let is_new = connection.judged.is_none() && !connection.scanned;
         let told = if is_new { workload.tries(connection.incident, sighting, self.threshold) } else { None };
         if judgement.grade >= Grade::Smb || !workload.scans(sighting.time, self.threshold.window) {
             return Part::None;

@@ -15,7 +15,7 @@ use crate::config::SinkConfig;
 pub use stdout::Format;
 
 /// Alerts that wait for a sink before further ones are dropped and counted.
-const QUEUE: usize = 8192;
+pub const QUEUE: usize = 8192;
 /// Alerts that are written at once.
 const BATCH: usize = 256;
 
@@ -69,11 +69,19 @@ impl Outlet {
                 if let Err(error) = stdout.write(&[document]) {
                     // Who reads no more, as head(1) does, wants no more.
                     if error.kind() != io::ErrorKind::BrokenPipe {
-                        log::error!("standard output: {error}");
+                        tracing::error!("standard output: {error}");
                     }
                     std::process::exit(1);
                 }
             }
+        }
+    }
+
+    /// What each sink has done so far.
+    pub fn states(&self) -> Vec<State> {
+        match self {
+            Self::Sinks(sinks) => sinks.iter().map(Running::state).collect(),
+            Self::Here(_) => Vec::new(),
         }
     }
 
@@ -83,6 +91,21 @@ impl Outlet {
             sinks.iter().for_each(Running::reopen);
         }
     }
+}
+
+/// What one sink has done so far.
+#[derive(Clone, Debug)]
+pub struct State {
+    /// Its name for people.
+    pub name: String,
+    /// Alerts that were written.
+    pub delivered: u64,
+    /// Alerts whose writing failed.
+    pub failed: u64,
+    /// Alerts that found the queue full.
+    pub dropped: u64,
+    /// Alerts that wait.
+    pub waiting: usize,
 }
 
 /// A running sink.
@@ -133,6 +156,16 @@ impl Running {
         }
     }
 
+    fn state(&self) -> State {
+        State {
+            name: self.name.clone(),
+            delivered: self.tally.delivered.load(Ordering::Relaxed),
+            failed: self.tally.failed.load(Ordering::Relaxed),
+            dropped: self.tally.dropped.load(Ordering::Relaxed),
+            waiting: self.queue.max_capacity() - self.queue.capacity(),
+        }
+    }
+
     /// Lets the sink begin anew.
     pub fn reopen(&self) {
         self.tally.reopen.store(true, Ordering::Release);
@@ -177,14 +210,14 @@ fn serve(mut sink: Box<dyn Sink>, mut queue: mpsc::Receiver<Message>, name: &str
                 tally.delivered.fetch_add(count, Ordering::Relaxed);
                 if failing && count > 0 {
                     failing = false;
-                    log::warn!("sink {name}: writing works again");
+                    tracing::warn!("sink {name}: writing works again");
                 }
             }
             Err(error) => {
                 tally.failed.fetch_add(count, Ordering::Relaxed);
                 if !failing {
                     failing = true;
-                    log::error!("sink {name}: {error}; alerts are counted until writing works again");
+                    tracing::error!("sink {name}: {error}; alerts are counted until writing works again");
                 }
             }
         }

@@ -30,7 +30,7 @@ fn a_clsact_filter_stands_next_to_others_and_is_replaced_after_a_kill() {
     let before = filters(&lab);
 
     let killed = Agent::start_with(&lab, CLSACT, &[]);
-    assert_eq!(killed.said, ["[INFO ] attached to eth0 (clsact)"]);
+    assert_eq!(killed.said, [" INFO attached to eth0 (clsact)"]);
     assert_eq!(ours(&lab), [["smbwatch_egress"], ["smbwatch_reply"]]);
     killed.stop_by(Signal::SIGKILL);
     assert_eq!(ours(&lab), [["smbwatch_egress"], ["smbwatch_reply"]], "a filter outlives its maker");
@@ -53,7 +53,7 @@ fn tcx_links_end_with_the_agent() {
     }
     for signal in [Signal::SIGTERM, Signal::SIGINT, Signal::SIGKILL] {
         let agent = Agent::start(&lab);
-        assert_eq!(agent.said, ["[INFO ] attached to eth0 (tcx)"]);
+        assert_eq!(agent.said, [" INFO attached to eth0 (tcx)"]);
         assert_eq!(tcx(&lab), [["smbwatch_egress"], ["smbwatch_reply"]]);
         let ended = agent.stop_by(signal);
         assert_eq!(ended.status.success(), signal != Signal::SIGKILL, "after {signal}");

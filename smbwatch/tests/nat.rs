@@ -127,7 +127,7 @@ fn the_second_port_of_a_refused_client_is_the_same_incident() {
         return;
     };
     let _listener = listen(&lab, SERVER, 139);
-    let mut agent = Agent::start(&lab);
+    let mut agent = Agent::start_with(&lab, "incident_seconds = 300\n", &[]);
     agent.wait_until_said("attached to veth1 (");
     let _first = container.attempt(SERVER, 445);
     let refused = agent.wait_for_action(SERVER, 445, "connection-refused");

@@ -56,8 +56,8 @@ fn build() -> Result<PathBuf> {
     if !setup::lab().namespaces {
         bail!("the demo needs `ip` and `nsenter`: install iproute2 and util-linux");
     }
-    build::agent(true)?;
-    Ok(workspace::binaries(true).join("smbwatch"))
+    build::agent(false)?;
+    Ok(workspace::binaries(false).join("smbwatch"))
 }
 
 /// What is left in scope is taken down from the last to the first, also after an error.

@@ -41,6 +41,7 @@ const PODMAN: [Program; 5] = [
     ("busybox", "busybox-static"),
 ];
 const CONTAINERD: [Program; 2] = [("containerd", "containerd"), ("ctr", "containerd")];
+const MONITORING: [Program; 1] = [("promtool", "prometheus")];
 const BENCH: [Program; 1] = [("iperf3", "iperf3")];
 const VM: [Program; 10] = [
     ("qemu-system-x86_64", "qemu-system-x86"),
@@ -92,6 +93,15 @@ pub(crate) fn ensure_containers() {
         let fresh = process::which(program).is_none();
         install(programs, why, if fresh { units } else { &[] });
     }
+}
+
+/// Installs Prometheus's tool where it is missing. The server that comes with it is masked.
+pub(crate) fn ensure_monitoring() {
+    install(
+        &MONITORING,
+        "promtool checks alert rules and metrics; no Prometheus is started",
+        &["prometheus"],
+    );
 }
 
 /// Installs what measurements need and is missing.

@@ -16,7 +16,7 @@ use crate::{linker, recipe, toolchain};
 /// agent's build script reads, so that plain `cargo build` works from there on.
 #[derive(clap::Args)]
 pub(crate) struct Args {
-    /// Also install what the demo and the tests need: iproute2, util-linux, Samba, Podman, containerd.
+    /// Also install what the demo and the tests need: iproute2, util-linux, Samba, Podman, containerd, promtool.
     #[arg(long)]
     lab: bool,
 }
@@ -26,6 +26,7 @@ pub(crate) fn main(args: &Args) -> Result<()> {
     if args.lab {
         lab();
         packages::ensure_containers();
+        packages::ensure_monitoring();
     }
     Ok(())
 }

@@ -33,6 +33,7 @@ pub(crate) fn main(args: &Args) -> Result<()> {
     setup::toolchain()?;
     setup::lab();
     packages::ensure_containers();
+    packages::ensure_monitoring();
     if !args.no_lint {
         lint::all()?;
     }

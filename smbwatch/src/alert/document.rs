@@ -316,6 +316,7 @@ pub struct ScanFields {
 #[derive(Clone, Debug, Serialize)]
 pub struct Incident {
     pub id: String,
+    pub repeats: u64,
 }
 
 #[derive(Clone, Debug, Serialize)]

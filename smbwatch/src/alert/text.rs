@@ -5,6 +5,7 @@ use std::fmt::Write as _;
 use anstyle::{AnsiColor, Style};
 
 use super::Document;
+use super::spoken::Spoken;
 
 /// Writes `document` as one line without its line break. Styles are escape codes, for the writer to keep or
 /// strip.
@@ -23,6 +24,10 @@ pub fn line(document: &Document) -> String {
         }
         None => line.push_str("unknown process"),
     }
+    if let Some(container) = &document.container {
+        let name = container.name.as_deref().unwrap_or(container.id.get(..12).unwrap_or(&container.id));
+        let _ = write!(line, " in {bold}{name}{bold:#}");
+    }
     let (source, destination) = (&document.source, &document.destination);
     let _ = write!(
         line,
@@ -33,7 +38,25 @@ pub fn line(document: &Document) -> String {
         size(source.bytes),
         size(destination.bytes),
     );
+    if let Some(said) = document.smbwatch.smb.as_ref().map(said) {
+        line.push_str(&said);
+    }
     line
+}
+
+/// Who the client said it is, and which shares it asked for.
+fn said(spoken: &Spoken) -> String {
+    let mut said = String::new();
+    for logon in spoken.logons.iter().filter(|logon| !logon.anonymous) {
+        let domain = logon.domain.as_ref().map(|domain| format!("{domain}\\")).unwrap_or_default();
+        match (&logon.user, &logon.service) {
+            (Some(user), _) => said += &format!(" as {domain}{user}"),
+            (None, Some(service)) => said += &format!(" for {service}"),
+            (None, None) => {}
+        }
+    }
+    let shares = spoken.shares.iter().map(|share| format!(" {}", share.path));
+    said + &shares.collect::<String>()
 }
 
 /// The names that ECS consumers give the four severities.

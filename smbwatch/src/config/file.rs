@@ -2,6 +2,7 @@
 #![expect(missing_docs, reason = "each field is what the key of its name says in config/smbwatch.toml")]
 
 use std::fmt;
+use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use ipnet::IpNet;
@@ -22,6 +23,7 @@ pub struct File {
     pub sources: Option<Vec<Prefix>>,
     pub reserved: Option<Vec<Prefix>>,
     pub owners: Option<bool>,
+    pub incident_seconds: Option<u32>,
     pub exceptions: Vec<Exception>,
     pub interfaces: Interfaces,
     pub runtimes: Runtimes,
@@ -32,16 +34,28 @@ pub struct File {
     pub geo: Geo,
     pub threat_lists: Vec<ThreatList>,
     pub sinks: Option<Vec<Sink>>,
+    pub metrics: Metrics,
 }
 
-/// Destinations that may be reached by SMB.
+/// Who may speak SMB to the Internet.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Exception {
-    #[serde(deserialize_with = "part")]
-    pub destination: Prefix,
+    #[serde(default, deserialize_with = "part")]
+    pub destination: Option<Prefix>,
+    pub destinations_file: Option<PathBuf>,
+    #[serde(default)]
+    pub ports: Vec<u16>,
+    #[serde(default, deserialize_with = "part")]
+    pub source: Option<Prefix>,
+    pub container: Option<String>,
+    pub image: Option<String>,
+    pub unit: Option<String>,
+    pub executable: Option<String>,
+    pub owner: Option<String>,
     #[serde(deserialize_with = "reason")]
     pub reason: String,
+    pub expires: Option<String>,
 }
 
 /// Where to look.
@@ -112,6 +126,15 @@ pub enum Sink {
     File { path: PathBuf },
 }
 
+/// Where metrics are served.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Metrics {
+    pub socket: Option<PathBuf>,
+    pub listen: Option<SocketAddr>,
+    pub allow_remote: bool,
+}
+
 /// An address range without host bits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 pub struct Prefix(pub IpNet);
@@ -138,15 +161,15 @@ impl Visitor<'_> for PrefixVisitor {
 }
 
 /// Not all there is: that would switch the agent off.
-fn part<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Prefix, D::Error> {
+fn part<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Prefix>, D::Error> {
     let prefix = Prefix::deserialize(deserializer)?;
     if prefix.0.prefix_len() == 0 {
         return Err(D::Error::custom(format!(
-            "`{}` would except every destination, so nothing could match; name a part of it",
+            "`{}` would except every address, so nothing could match; name a part of it",
             prefix.0
         )));
     }
-    Ok(prefix)
+    Ok(Some(prefix))
 }
 
 fn reason<'de, D: Deserializer<'de>>(deserializer: D) -> Result<String, D::Error> {

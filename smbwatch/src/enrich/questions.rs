@@ -106,7 +106,7 @@ pub fn answer(question: &Question, wanted: &Wanted, users: &mut Users) -> Option
         Question::Connections => {
             let survey = sockets::survey(|remote| wanted(remote.ip(), remote.port()), MAX_CONNECTIONS);
             let found = survey.map(|survey| survey.found).inspect_err(complain).unwrap_or_default();
-            log::debug!("{} connections are older than the agent", found.len());
+            tracing::debug!("{} connections are older than the agent", found.len());
             Answer::Sockets(found.into_iter().map(|found| (found.cookie, held(found, users))).collect())
         }
         Question::Socket(Socket { cookie, local, remote }) => {
@@ -129,9 +129,11 @@ pub fn answer(question: &Question, wanted: &Wanted, users: &mut Users) -> Option
 /// A socket that is gone is nothing to speak of.
 fn complain(missed: &Missed) {
     match missed {
-        Missed::Nowhere | Missed::Late => log::debug!("{missed}"),
+        Missed::Nowhere | Missed::Late => tracing::debug!("{missed}"),
         Missed::Unlisted(_) | Missed::Thread(_) => {
-            log::warn!("{missed}; the process behind a socket that is older than the agent stays unknown");
+            tracing::warn!(
+                "{missed}; the process behind a socket that is older than the agent stays unknown"
+            );
         }
     }
 }

@@ -40,7 +40,7 @@ impl Following {
         let requests = handle.clone();
         tokio::spawn(async move {
             if let Err(error) = follow(&requests, messages, &sender).await {
-                log::error!("{error}");
+                tracing::error!("{error}");
             }
         });
         Ok(Self { handle, latest })
@@ -80,7 +80,7 @@ async fn follow(
                 sender.send_modify(|snapshot| snapshot.default_routes = routes);
             }
             Effect::AllStale => {
-                log::debug!("messages about interfaces were lost; reading all of them again");
+                tracing::debug!("messages about interfaces were lost; reading all of them again");
                 let mut found = Snapshot::take(handle).await?;
                 sender.send_modify(|snapshot| {
                     found.succeed(snapshot);

@@ -27,6 +27,11 @@ impl<T> Hold<T> {
         self.waiting.iter_mut().map(|(_, item)| item).find(|item| is_it(item))
     }
 
+    /// All that waits.
+    pub(super) fn iter(&self) -> impl Iterator<Item = &T> {
+        self.waiting.iter().map(|(_, item)| item)
+    }
+
     /// When the next item may wait no longer.
     pub(super) fn next(&self) -> Option<Instant> {
         self.waiting.iter().map(|(until, _)| *until).min()

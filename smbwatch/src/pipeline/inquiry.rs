@@ -1,14 +1,17 @@
 //! Finds the answers that take long: in a thread that may block, and from the runtimes' sockets.
 
-use std::collections::HashSet;
+use std::collections::HashMap;
 use std::io;
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::thread;
+use std::time::Instant;
 
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 
 use crate::enrich::questions::{Answer, Question, Wanted, answer};
 use crate::enrich::users::Users;
+use crate::metrics::snapshot::Questions;
+use crate::pipeline::stages::ANSWERS;
 use crate::runtime::Runtimes;
 
 /// Questions that may wait at a time; any further one goes without an answer.
@@ -20,7 +23,9 @@ type Answering = UnboundedSender<(Question, Option<Answer>)>;
 
 /// Takes questions.
 pub(super) struct Inquiry {
-    open: HashSet<Question>,
+    /// Since when.
+    open: HashMap<Question, Instant>,
+    asked: Questions,
     blocking: SyncSender<Question>,
     runtimes: Option<Runtimes>,
     answering: Answering,
@@ -34,34 +39,50 @@ impl Inquiry {
         let out = answering.clone();
         let work = move || find_all(&questions, &wanted, &out);
         thread::Builder::new().name("inquiry".to_owned()).spawn(work)?;
-        Ok((Self { open: HashSet::new(), blocking, runtimes, answering }, answers))
+        Ok((Self::new(blocking, runtimes, answering), answers))
     }
 
     /// Answers nothing.
     pub(super) fn closed() -> Self {
         let ((blocking, _), (answering, _)) = (sync_channel(0), unbounded_channel());
-        Self { open: HashSet::new(), blocking, runtimes: None, answering }
+        Self::new(blocking, None, answering)
+    }
+
+    fn new(blocking: SyncSender<Question>, runtimes: Option<Runtimes>, answering: Answering) -> Self {
+        Self { open: HashMap::new(), asked: Questions::default(), blocking, runtimes, answering }
     }
 
     /// Asks, unless that has been done; whether an answer is to come.
-    pub(super) fn ask(&mut self, question: &Question) -> bool {
-        if self.open.contains(question) {
+    pub(super) fn ask(&mut self, question: &Question, now: Instant) -> bool {
+        if self.open.contains_key(question) {
             return true;
         }
         if self.open.len() >= MAX_OPEN || !self.send(question.clone()) {
+            self.asked.refused += 1;
             return false;
         }
-        self.open.insert(question.clone())
+        self.open.insert(question.clone(), now);
+        true
     }
 
     /// Whether an answer is still to come.
     pub(super) fn is_open(&self, question: &Question) -> bool {
-        self.open.contains(question)
+        self.open.contains_key(question)
     }
 
     /// Notes that an answer has come.
-    pub(super) fn answered(&mut self, question: &Question) {
-        self.open.remove(question);
+    pub(super) fn answered(&mut self, question: &Question, now: Instant) {
+        let asked = self.open.remove(question);
+        if asked.is_some_and(|asked| now.saturating_duration_since(asked) > ANSWERS) {
+            self.asked.late += 1;
+        } else {
+            self.asked.answered += 1;
+        }
+    }
+
+    /// How many questions there were.
+    pub(super) fn questions(&self) -> Questions {
+        Questions { open: self.open.len() as u64, ..self.asked }
     }
 
     fn send(&self, question: Question) -> bool {

@@ -16,7 +16,9 @@ use crate::enrich::host::Host;
 use crate::enrich::questions::{Answer, Question};
 use crate::enrich::who::Origin;
 use crate::enrich::{Clue, Enricher};
+use crate::except::Exceptions;
 use crate::judge::{Judgement, judge};
+use crate::metrics::snapshot::{Interfaces, Snapshot};
 use crate::metrics::{Account, Summary};
 use crate::novelty::Memory;
 use crate::observation::{FlowObservation, Observation, PayloadObservation};
@@ -29,12 +31,12 @@ use crate::runtime::Runtimes;
 use crate::scan::{Part, Scan, Scans};
 use crate::sink::{self, Outlet, Running};
 use crate::smb::Options;
-use crate::suppress::{Suppressed, Suppressor};
+use crate::suppress::{Since, Suppressed, Suppressor};
 
 /// How long an alert of a workload waits to be seen at the uplink, where NAT has given it another address.
 const TRANSLATION: Duration = Duration::from_millis(1);
 /// How long an alert waits for answers about who is behind it.
-const ANSWERS: Duration = Duration::from_secs(1);
+pub(super) const ANSWERS: Duration = Duration::from_secs(1);
 /// How long sinks may take to empty their queues at the end.
 const CLOSE: Duration = Duration::from_secs(2);
 
@@ -47,9 +49,11 @@ pub(crate) struct Stages {
     pub(super) memory: Option<Memory>,
     correlator: Correlator,
     conversations: Conversations,
+    exceptions: Exceptions,
     scans: Scans,
     suppressor: Suppressor,
     hold: Hold<Waiting>,
+    waited: u64,
     inquiry: Inquiry,
     alerter: Alerter,
     outlet: Outlet,
@@ -73,6 +77,8 @@ struct Waiting {
     answered_by: Instant,
     /// What was asked for it.
     asked: Vec<Question>,
+    /// Its place among all that waited.
+    number: u64,
 }
 
 /// What is to be told.
@@ -80,6 +86,7 @@ struct News {
     sighting: Box<FlowObservation>,
     judgement: Judgement,
     attempts: Vec<Attempt>,
+    since: Since,
     /// The scan that it is told for.
     scan: Option<Scan>,
     /// Where it comes from, if not from here.
@@ -110,19 +117,21 @@ impl Stages {
             enricher: Enricher::new(runtimes),
             files: Files::default(),
             memory: None,
-            correlator: Correlator::new(capacity),
+            correlator: Correlator::new(capacity, config.incident_window),
             conversations: Conversations::new(
                 config.payload_bytes as usize,
                 Options { files: config.file_names },
             ),
+            exceptions: Exceptions::new(&config.exceptions),
             scans: Scans::new(config.scan),
-            suppressor: Suppressor::new(config.alerts_per_second),
+            suppressor: Suppressor::new(config.alerts_per_second, config.incident_window),
             hold: Hold::new(),
+            waited: 0,
             inquiry,
             alerter: Alerter::new(Host::look(), &config, Timestamp::now()),
             outlet,
             clock: None,
-            account: Account::default(),
+            account: Account::new(config.severity),
             untold: Untold::default(),
             origin: None,
             config,
@@ -155,11 +164,12 @@ impl Stages {
 
     /// Takes one record through all stages. After the last one of a batch, what it completes is to be released.
     pub(super) fn take(&mut self, record: &[u8], clock: Clock, now: Instant) {
+        self.account.taken.count(record);
         match decode(record, clock) {
             Ok(observation) => self.observe(observation, now),
             Err(error) => {
-                self.account.undecoded += 1;
-                log::error!("record not understood: {error}");
+                self.account.undecoded.count(record);
+                tracing::error!("record not understood: {error}");
             }
         }
     }
@@ -171,7 +181,7 @@ impl Stages {
             Observation::Process(process) => self.enricher.running(process),
             Observation::Connect(connect) => {
                 if let Some(question) = self.enricher.connecting(&connect, now) {
-                    self.inquiry.ask(&question);
+                    self.inquiry.ask(&question, now);
                 }
             }
             Observation::Payload(payload) => self.payload(&payload, now),
@@ -206,8 +216,8 @@ impl Stages {
         }
         let Some((latest, dialogue)) = self.conversations.of(key) else { return };
         let judgement = judge(latest, Some(dialogue), self.config.severity);
-        let told = self.correlator.peek(key).and_then(|connection| connection.told);
-        if told.is_none_or(|told| told.grade < judgement.grade) {
+        let judged = self.correlator.peek(key).and_then(|connection| connection.judged);
+        if judged.is_none_or(|judged| judged.grade < judgement.grade) {
             self.account.rises += 1;
             let sent = latest.sent.max(payload.reaches().unwrap_or(0));
             let sighting = FlowObservation { time: payload.time, lost: 0, sent, ..latest.clone() };
@@ -217,16 +227,26 @@ impl Stages {
 
     /// Tells, if it is worth telling, that a connection has changed.
     fn changed(&mut self, key: Key, sighting: Box<FlowObservation>, now: Instant) {
+        if self.is_excepted(key, &sighting) {
+            self.account.excepted += 1;
+            return;
+        }
         let judgement = judge(&sighting, self.conversations.dialogue(key), self.config.severity);
         let attempts = self.correlator.attempts(key, &sighting, judgement);
         let Some(connection) = self.correlator.connection(key) else { return };
-        let (suppressed, scan) = match self.scans.part(connection, &judgement, &sighting) {
-            Part::None => (self.suppressor.suppress(connection, &judgement, &sighting), None),
-            Part::Counted => (Some(Suppressed::Scan), None),
-            Part::Told(scan) => (None, Some(scan)),
+        let verdict = match self.scans.part(connection, &judgement, &sighting) {
+            Part::None => {
+                self.suppressor.suppress(connection, &judgement, &sighting).map(|since| (since, None))
+            }
+            Part::Counted => Err(Suppressed::Scan),
+            Part::Told(scan) => Ok((Since::default(), Some(scan))),
         };
-        match suppressed {
-            Some(reason) => {
+        match verdict {
+            Ok((since, scan)) => {
+                let origin = self.origin.clone();
+                self.tell_or_hold(key, News { sighting, judgement, attempts, since, scan, origin }, now);
+            }
+            Err(reason) => {
                 self.untold.suppressed += 1;
                 *match reason {
                     Suppressed::Repeat => &mut self.account.repeated,
@@ -235,12 +255,25 @@ impl Stages {
                     Suppressed::Flood => &mut self.account.flooded,
                 } += 1;
             }
-            None => self.tell_or_hold(
-                key,
-                News { sighting, judgement, attempts, scan, origin: self.origin.clone() },
-                now,
-            ),
         }
+    }
+
+    /// Whether an exception covers a connection, whoever makes it.
+    fn is_excepted(&mut self, key: Key, sighting: &FlowObservation) -> bool {
+        let Some(connection) = self.correlator.peek(key) else { return false };
+        !self.exceptions.is_empty()
+            && self.exceptions.covers(connection.nearest().source.ip(), sighting.destination, sighting.time)
+    }
+
+    /// Reads what exceptions have in files, and says which have expired.
+    pub(super) fn look_at_exceptions(&mut self) {
+        self.exceptions.read_files();
+        self.exceptions.expire(Timestamp::now());
+    }
+
+    /// Whether anyone needs that now and then.
+    pub(super) fn has_exceptions(&self) -> bool {
+        !self.exceptions.is_empty()
     }
 
     /// Tells what is new of a connection, after all that waits to be told of it.
@@ -254,7 +287,10 @@ impl Stages {
         let of_workload = self.enricher.watch(news.sighting.interface).role == Role::Workload;
         let left_by = if of_workload { now + TRANSLATION } else { now };
         let (answered_by, asked) = (now + ANSWERS, Vec::new());
-        let waiting = Waiting { connection: key, news: vec![news], known, left_by, answered_by, asked };
+        self.waited += 1;
+        let number = self.waited;
+        let news = vec![news];
+        let waiting = Waiting { connection: key, news, known, left_by, answered_by, asked, number };
         self.tell_or_wait(waiting, now);
     }
 
@@ -278,7 +314,7 @@ impl Stages {
         for news in &waiting.news {
             let (_, questions) = self.enricher.who(&clue(connection, &news.sighting), now);
             for question in questions {
-                if !waiting.asked.contains(&question) && self.inquiry.ask(&question) {
+                if !waiting.asked.contains(&question) && self.inquiry.ask(&question, now) {
                     waiting.asked.push(question);
                 }
             }
@@ -287,12 +323,12 @@ impl Stages {
 
     /// Asks what is best asked at once.
     pub(super) fn begin(&mut self) {
-        self.inquiry.ask(&Question::Connections);
+        self.inquiry.ask(&Question::Connections, Instant::now());
     }
 
     /// Learns an answer, and tells what has waited for it.
     pub(super) fn learn(&mut self, question: &Question, answer: Option<Answer>, now: Instant) {
-        self.inquiry.answered(question);
+        self.inquiry.answered(question, now);
         if let Some(answer) = answer {
             self.enricher.learn(answer, now);
         }
@@ -314,7 +350,10 @@ impl Stages {
             let has_left = now >= waiting.left_by || waiting.has_left(correlator);
             has_left && !waiting.is_asking(inquiry)
         };
-        for waiting in hold.take(now, is_ready) {
+        let mut ready = hold.take(now, is_ready);
+        // What has waited for two things stands behind what came after it.
+        ready.sort_by_key(|waiting| waiting.number);
+        for waiting in ready {
             self.tell_or_wait(waiting, now);
         }
     }
@@ -341,8 +380,13 @@ impl Stages {
                 Some(origin) => origin.who.clone(),
                 None => self.enricher.who(&clue(connection, sighting), now).0,
             };
-            let incident = news.scan.as_ref().map_or(connection.incident, |scan| scan.incident);
             let source = connection.nearest().source;
+            let excepts = &mut self.exceptions;
+            if excepts.covers_workload(&who, source.ip(), sighting.destination, sighting.time) {
+                self.account.excepted += 1;
+                continue;
+            }
+            let incident = news.scan.as_ref().map_or(connection.incident, |scan| scan.incident);
             let novelty = self.memory.as_mut().map(|memory| {
                 memory.saw(&who, source.ip(), sighting.destination.ip(), incident, sighting.time)
             });
@@ -354,6 +398,7 @@ impl Stages {
                 translated: connection.translated(),
                 seen: &seen,
                 attempts: &news.attempts,
+                since: news.since,
                 scan: news.scan.as_ref(),
                 dialogue: self.conversations.dialogue(waiting.connection),
                 who: &who,
@@ -366,13 +411,32 @@ impl Stages {
             self.untold = Untold::default();
             let document = self.alerter.alert(&finding, self.clock.unwrap_or_else(Timestamp::now));
             self.outlet.send(document);
-            self.account.alerted += 1;
+            let Judgement { grade, severity, .. } = news.judgement;
+            *self.account.alerts.entry((grade, severity)).or_default() += 1;
         }
+    }
+
+    /// What may be asked for at any time. The programs are asked last, so that they have counted all that was
+    /// taken from them.
+    pub(super) fn snapshot(&self, probe: &Probe, interfaces: Interfaces) -> anyhow::Result<Snapshot> {
+        let held = self.hold.iter().map(|waiting| waiting.news.len() as u64).sum();
+        Ok(Snapshot {
+            account: self.account.clone(),
+            held,
+            interfaces,
+            questions: self.inquiry.questions(),
+            sinks: self.outlet.states(),
+            flows: self.config.flows,
+            ring_bytes: self.config.ring_bytes,
+            programs: probe.runs(),
+            kernel: probe.counters()?,
+        })
     }
 
     /// The account so far, beside what the programs have counted.
     pub(crate) fn account(&self, kernel: Counters) -> Summary {
-        Summary { kernel, account: self.account.clone(), sinks: Vec::new() }
+        let exceptions = self.exceptions.hits().map(|(hits, reason)| (hits, reason.to_owned())).collect();
+        Summary { kernel, account: self.account.clone(), exceptions, sinks: Vec::new() }
     }
 
     /// Tells what still waits, waits for the sinks, and adds up.
@@ -381,7 +445,8 @@ impl Stages {
         for waiting in self.hold.drain() {
             self.tell(&waiting, now);
         }
-        let alerted = self.account.alerted;
+        let alerted = self.account.alerted();
+        let account = self.account(probe.counters()?);
         let Outlet::Sinks(sinks) = self.outlet else { anyhow::bail!("alerts go to one place only") };
         let closing: Vec<_> = sinks.into_iter().map(Running::close).collect();
         let deadline = tokio::time::Instant::now() + CLOSE;
@@ -392,7 +457,7 @@ impl Stages {
             let delivered = sink.tally.delivered.load(Ordering::Relaxed);
             (sink.name, delivered, alerted - delivered.min(alerted))
         });
-        Ok(Summary { kernel: probe.counters()?, account: self.account, sinks: sinks.collect() })
+        Ok(Summary { sinks: sinks.collect(), ..account })
     }
 }
 

@@ -6,6 +6,7 @@ use anyhow::Context as _;
 
 use crate::config::{BackEnd, Config};
 use crate::enrich::Enricher;
+use crate::metrics::snapshot::Interfaces;
 use crate::probe::interfaces::Snapshot;
 use crate::probe::plan::{Plan, Target, plan, targets};
 use crate::probe::roles::Role;
@@ -19,6 +20,8 @@ const CROWD: usize = 16;
 pub(super) struct Watcher {
     /// By index; those that were refused too, so that they are not tried again and again.
     watched: HashMap<u32, Target>,
+    /// How those are attached that were not refused.
+    attached: HashMap<u32, (Role, Attached)>,
     plan: Plan,
     /// The first interfaces are all attached.
     started: bool,
@@ -38,7 +41,7 @@ impl Watcher {
         }
         let targets = targets(snapshot, &config.interfaces);
         if targets.is_empty() {
-            log::warn!(
+            tracing::warn!(
                 "no interface is to be watched yet; waiting for one (`smbwatch interfaces` says what keeps \
                  each from being watched)"
             );
@@ -65,19 +68,33 @@ impl Watcher {
         for index in self.plan.detach.drain(..) {
             enricher.forget_interface(index);
             self.hurried.remove(&index);
+            self.attached.remove(&index);
             if let Some(target) = self.watched.remove(&index)
                 && probe.detach(index)
             {
-                log::info!("detached from {}", target.interface.name);
+                tracing::info!("detached from {}", target.interface.name);
             }
         }
         for target in self.plan.rename.drain(..) {
             let index = target.interface.index;
             enricher.interface(&target.interface, target.watch);
             if let Some(known) = self.watched.insert(index, target.clone()) {
-                log::info!("{} is {} now", known.interface.name, target.interface.name);
+                tracing::info!("{} is {} now", known.interface.name, target.interface.name);
             }
         }
+    }
+
+    /// How many interfaces are watched, and how.
+    pub(super) fn interfaces(&self) -> Interfaces {
+        let mut interfaces = Interfaces {
+            refused: self.watched.keys().filter(|index| !self.attached.contains_key(index)).count() as u64,
+            waiting: self.plan.attach.len() as u64,
+            ..Interfaces::default()
+        };
+        for how in self.attached.values() {
+            *interfaces.attached.entry(*how).or_default() += 1;
+        }
+        interfaces
     }
 
     /// Some interfaces were attached to in a hurry.
@@ -123,19 +140,20 @@ impl Watcher {
                 }
                 enricher.interface(&target.interface, target.watch);
                 announce(&target, how);
+                self.attached.insert(target.interface.index, (target.watch.role, how));
                 self.watched.insert(target.interface.index, target);
             }
             // Its next name, if it has one, comes with a message.
-            Err(error @ probe::Error::Gone { .. }) => log::debug!("{error}"),
+            Err(error @ probe::Error::Gone { .. }) => tracing::debug!("{error}"),
             Err(error) if !self.started => return Err(error).context("watch the interfaces"),
             Err(error) => {
-                log::error!("{error}");
+                tracing::error!("{error}");
                 self.watched.insert(target.interface.index, target);
             }
         }
         if self.plan.attach.is_empty() {
             self.started = true;
-            log::debug!("all interfaces that are to be watched are");
+            tracing::debug!("all interfaces that are to be watched are");
         }
         Ok(())
     }
@@ -146,5 +164,5 @@ fn announce(target: &Target, how: Attached) {
         Role::Uplink => "",
         Role::Workload => ", workload",
     };
-    log::info!("attached to {} ({}{role})", target.interface.name, how.name());
+    tracing::info!("attached to {} ({}{role})", target.interface.name, how.name());
 }

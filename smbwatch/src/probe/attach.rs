@@ -17,7 +17,7 @@ use crate::config::BackEnd;
 const PRIORITY: u16 = 1;
 
 /// How an interface is watched.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Attached {
     /// By TCX links.
     Tcx,

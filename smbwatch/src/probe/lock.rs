@@ -54,7 +54,7 @@ impl Lock {
             return Err(Error::Held { pid });
         }
         let user = holder.map_or_else(|| "?".to_owned(), |holder| holder.uid().to_string());
-        log::warn!(
+        tracing::warn!(
             "user {user} ({}) holds the name that keeps a second smbwatch away; going on without it",
             name(pid)
         );

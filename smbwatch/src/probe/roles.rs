@@ -9,7 +9,7 @@ use super::interfaces::{Interface, Layer, Snapshot};
 use crate::config::interfaces::{Choice, Interfaces};
 
 /// What an interface is to this host.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Role {
     /// It leads out of the host.
@@ -52,12 +52,19 @@ pub(super) const WORKLOAD: Watch = Watch { role: Role::Workload, direction: Dire
 /// What a virtual machine writes into a macvtap is sent by that interface (`tap_get_user`).
 const MACVTAP: Watch = Watch { role: Role::Workload, direction: Direction::Egress };
 
-impl fmt::Display for Role {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.write_str(match self {
+impl Role {
+    /// The role's name.
+    pub const fn name(self) -> &'static str {
+        match self {
             Self::Uplink => "uplink",
             Self::Workload => "workload",
-        })
+        }
+    }
+}
+
+impl fmt::Display for Role {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(self.name())
     }
 }
 

@@ -49,7 +49,7 @@ pub(super) fn replay(
                 replay.read += 1;
                 unreadable += 1;
                 if unreadable <= TOLD {
-                    log::error!("{}: {error}", name(path));
+                    tracing::error!("{}: {error}", name(path));
                 }
             }
         }

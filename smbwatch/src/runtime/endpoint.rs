@@ -110,7 +110,7 @@ impl Endpoint {
                     self.answered.notified().await;
                     continue;
                 }
-                Err(error) => log::debug!("{}: {error}", self.path.display()),
+                Err(error) => tracing::debug!("{}: {error}", self.path.display()),
             }
             if began.elapsed() > LONGEST_REST {
                 rest = FIRST_REST;
@@ -164,7 +164,7 @@ impl Endpoint {
             Some(Error::Absent | Error::NoEvents) => {}
             Some(error) => {
                 if health.rest.is_none() {
-                    log::warn!(
+                    tracing::warn!(
                         "{}: {error}; containers of {} may go without names until it answers",
                         self.path.display(),
                         self.runtime

@@ -43,7 +43,7 @@ impl Sink for File {
         match open(&self.path) {
             Ok(file) => self.file = file,
             Err(error) => {
-                log::error!("open {} again: {error}; the old file stays in use", self.path.display())
+                tracing::error!("open {} again: {error}; the old file stays in use", self.path.display())
             }
         }
     }

@@ -40,12 +40,13 @@ pub struct Ended {
     pub said: Vec<String>,
 }
 
-/// The agent's account at its end: seen = alerted + suppressed + lost.
+/// The agent's account at its end: seen = alerted + suppressed + excepted + lost.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Account {
     pub seen: u64,
     pub alerted: u64,
     pub suppressed: u64,
+    pub excepted: u64,
     pub lost: u64,
 }
 
@@ -187,9 +188,9 @@ impl Ended {
         let line = self.said.iter().find_map(|line| line.find("seen ").and_then(|at| line.get(at..)));
         let line = line.unwrap_or_else(|| panic!("no account; it said {:#?}", self.said));
         let numbers: Vec<u64> = line.split(' ').filter_map(|word| word.parse().ok()).collect();
-        let [seen, alerted, suppressed, lost] = numbers[..] else { panic!("no account: {line}") };
-        assert_eq!(seen, alerted + suppressed + lost, "{line}");
-        Account { seen, alerted, suppressed, lost }
+        let [seen, alerted, suppressed, excepted, lost] = numbers[..] else { panic!("no account: {line}") };
+        assert_eq!(seen, alerted + suppressed + excepted + lost, "{line}");
+        Account { seen, alerted, suppressed, excepted, lost }
     }
 
     /// Packets that were not judged for `reason`, as the account says.
@@ -200,12 +201,26 @@ impl Ended {
     }
 }
 
-/// `smbwatch run` on the lab's private host.
+/// `smbwatch run` on the lab's private host. Tests do the same again and again, so each connection is an incident
+/// unless they say otherwise.
 pub fn command(lab: &Lab, config: &str, args: &[&str]) -> Command {
     let path = lab.folder().join("smbwatch.toml");
+    let each = if config.contains("incident_seconds") {
+        ""
+    } else {
+        "incident_seconds = 0
+"
+    };
     // What this machine remembers is no business of a test.
-    let state = if config.contains("[state]") { "" } else { "\n[state]\ndestinations = 0\n" };
-    fs::write(&path, format!("{config}{state}")).expect("write the configuration");
+    let state = if config.contains("[state]") {
+        ""
+    } else {
+        "
+[state]
+destinations = 0
+"
+    };
+    fs::write(&path, format!("{each}{config}{state}")).expect("write the configuration");
     let mut command = lab.at(End::Host, PROGRAM);
     command.args(["run", "--format", "json", "--config"]).arg(path);
     command.arg("--run-dir").arg(lab.folder().join("run")).args(args);

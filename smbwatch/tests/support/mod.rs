@@ -18,3 +18,4 @@ pub mod podman;
 pub mod containerd;
 pub mod cri;
 pub mod capture;
+pub mod scrape;

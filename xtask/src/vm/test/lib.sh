@@ -68,6 +68,14 @@ has() {
 start() {
     run=$1 interfaces=$2
     shift 2
+    case " $* " in
+    *' --config '*) ;;
+    *)
+        # What is done again shall be told again.
+        echo 'incident_seconds = 0' >/tmp/each.toml
+        set -- --config /tmp/each.toml "$@"
+        ;;
+    esac
     nsenter --net=/run/netns/host /test/smbwatch run --format json --run-dir /run/smbwatch "$@" \
         >"/tmp/$run.json" 2>"/tmp/$run.err" &
     agent=$!
