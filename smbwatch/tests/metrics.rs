@@ -124,13 +124,19 @@ fn health_is_that_an_interface_is_watched() {
     let Some(lab) = Lab::make("health_is_that_an_interface_is_watched") else { return };
     let agent = Agent::start(&lab);
     let health = || Answer::of(&lab, "/healthz", "*/*");
-    assert_eq!((health().status, health().body.as_str()), (200, "1 interfaces are watched\n"));
+    assert_eq!(
+        (health().status, health().body.as_str()),
+        (200, "interfaces: 1 watched, 0 waiting, 0 refused\n")
+    );
     lab.run(End::Host, "ip link delete eth0");
     let deadline = Instant::now() + PATIENCE;
     while health().status == 200 {
         assert!(Instant::now() < deadline, "it does not see that eth0 is gone");
     }
-    assert_eq!((health().status, health().body.as_str()), (503, "0 interfaces are watched\n"));
+    assert_eq!(
+        (health().status, health().body.as_str()),
+        (503, "interfaces: 0 watched, 0 waiting, 0 refused\n")
+    );
     agent.stop();
 }
 

@@ -43,13 +43,16 @@ pub(super) fn reason(finding: &Finding<'_>) -> String {
              {destination} the latest"
         );
     }
-    let listed = finding.peer.threat.as_ref();
-    let listed =
-        listed.map(|threat| format!("; {} is listed by {}", threat.prefix, threat.list)).unwrap_or_default();
     let since = match finding.since.repeats {
         0 => String::new(),
         repeats => format!(", and {repeats} times more since the last alert"),
     };
+    let listed = finding
+        .peer
+        .threat
+        .as_ref()
+        .map(|threat| format!("; {} is listed by {}", threat.prefix, threat.list));
+    let listed = listed.unwrap_or_default();
     format!(
         "{subject} {} {destination} over {}{}{since}{listed}",
         what(finding),

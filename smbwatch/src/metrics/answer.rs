@@ -7,6 +7,7 @@ use hyper::{Method, Request, Response, StatusCode};
 
 use super::format::Format;
 use super::scrapes::Scrapes;
+use super::snapshot::Snapshot;
 use super::{families, health};
 
 /// `/metrics` in the format that the client takes, or `/healthz`.
@@ -16,23 +17,23 @@ pub(super) async fn answer(request: &Request<Incoming>, scrapes: &Scrapes) -> Re
         response.headers_mut().insert(ALLOW, HeaderValue::from_static("GET, HEAD"));
         return response;
     }
-    match request.uri().path() {
-        "/healthz" => {
-            let (status, reason) = health::of(scrapes.snapshot().await.as_ref());
+    let path = request.uri().path();
+    if !["/metrics", "/healthz"].contains(&path) {
+        return plain(StatusCode::NOT_FOUND, "there are /metrics and /healthz\n".to_owned());
+    }
+    match scrapes.snapshot().await {
+        Some(snapshot) if path == "/metrics" => metrics(snapshot, Format::accepted(request.headers())),
+        snapshot => {
+            let (status, reason) = health::of(snapshot.as_ref());
             plain(status, reason + "\n")
         }
-        "/metrics" => {
-            let Some(snapshot) = scrapes.snapshot().await else {
-                let (status, reason) = health::of(None);
-                return plain(status, reason + "\n");
-            };
-            let format = Format::accepted(request.headers());
-            match format.encode(&families::registry(snapshot)) {
-                Ok(text) => response(StatusCode::OK, format.content_type(), text),
-                Err(error) => plain(StatusCode::INTERNAL_SERVER_ERROR, format!("{error}\n")),
-            }
-        }
-        _ => plain(StatusCode::NOT_FOUND, "there are /metrics and /healthz\n".to_owned()),
+    }
+}
+
+fn metrics(snapshot: Snapshot, format: Format) -> Response<Full<Bytes>> {
+    match format.encode(&families::registry(snapshot)) {
+        Ok(text) => response(StatusCode::OK, format.content_type(), text),
+        Err(error) => plain(StatusCode::INTERNAL_SERVER_ERROR, format!("{error}\n")),
     }
 }
 

@@ -1,5 +1,6 @@
 //! From a snapshot to named metrics, as docs/metrics.md lists them.
 
+use std::collections::BTreeMap;
 use std::fmt;
 
 use prometheus_client::collector::Collector;
@@ -112,15 +113,18 @@ impl Snapshot {
     }
 
     fn sent(&self, families: &mut Families<'_>) -> fmt::Result {
-        let outcomes = |sink: &sink::State| {
-            [("delivered", sink.delivered), ("failed", sink.failed), ("dropped", sink.dropped)]
-        };
-        let sent = self.sinks.iter().flat_map(|sink| {
+        // Sinks may have the same name, and a scrape no two values with the same labels.
+        let (mut sent, mut waiting) = (BTreeMap::new(), BTreeMap::new());
+        for sink in &self.sinks {
             let name = sink.name.as_str();
-            outcomes(sink).map(|(outcome, count)| ([("sink", name), ("outcome", outcome)], count))
-        });
+            for (outcome, count) in
+                [("delivered", sink.delivered), ("failed", sink.failed), ("dropped", sink.dropped)]
+            {
+                *sent.entry([("sink", name), ("outcome", outcome)]).or_insert(0) += count;
+            }
+            *waiting.entry(name).or_insert(0) += sink.waiting;
+        }
         families.counter("sink_alerts", "Alerts of each sink.", None, sent)?;
-        let waiting = self.sinks.iter().map(|sink| (sink.name.as_str(), sink.waiting));
         families.gauge("sink_queue", "Alerts that wait for a sink.", None, by("sink", waiting))?;
         families.gauge("sink_queue_limit", "Alerts that may wait for a sink.", None, [([], sink::QUEUE)])
     }
@@ -134,5 +138,34 @@ impl Snapshot {
         let times = self.programs.iter().map(|runs| (runs.program.as_str(), runs.time.as_secs_f64()));
         let about = "Time that each program ran.";
         families.counter("program_run_time", about, Some(&Unit::Seconds), by("program", times))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use prometheus_client::encoding::prometheus_text::encode;
+
+    use super::*;
+
+    #[test]
+    fn sinks_of_one_name_are_one() {
+        let sink = |delivered| sink::State {
+            name: "file \"a\"".to_owned(),
+            delivered,
+            failed: 0,
+            dropped: 0,
+            waiting: 2,
+        };
+        let snapshot = Snapshot { sinks: vec![sink(1), sink(4)], ..Snapshot::default() };
+        let mut text = String::new();
+        encode(&mut text, &registry(snapshot)).expect("encode");
+        let of_sinks: Vec<_> = text.lines().filter(|line| line.contains("sink=")).collect();
+        let expected = [
+            r#"smbwatch_sink_alerts_total{sink="file \"a\"",outcome="delivered"} 5"#,
+            r#"smbwatch_sink_alerts_total{sink="file \"a\"",outcome="dropped"} 0"#,
+            r#"smbwatch_sink_alerts_total{sink="file \"a\"",outcome="failed"} 0"#,
+            r#"smbwatch_sink_queue{sink="file \"a\""} 4"#,
+        ];
+        assert_eq!(of_sinks, expected);
     }
 }

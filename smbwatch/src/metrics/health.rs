@@ -3,7 +3,7 @@
 use hyper::StatusCode;
 
 use super::scrapes::PATIENCE;
-use super::snapshot::Snapshot;
+use super::snapshot::{Interfaces, Snapshot};
 
 /// Judges a snapshot, or that the pipeline has made none.
 pub(super) fn of(snapshot: Option<&Snapshot>) -> (StatusCode, String) {
@@ -11,33 +11,25 @@ pub(super) fn of(snapshot: Option<&Snapshot>) -> (StatusCode, String) {
         let reason = format!("records are not read: the pipeline has not answered within {PATIENCE:?}");
         return (StatusCode::SERVICE_UNAVAILABLE, reason);
     };
-    let interfaces = &snapshot.interfaces;
-    let attached: u64 = interfaces.attached.values().sum();
-    let mut told = format!("{attached} interfaces are watched");
-    if interfaces.waiting > 0 {
-        told += &format!(", {} wait to be", interfaces.waiting);
-    }
-    if interfaces.refused > 0 {
-        told += &format!(", {} could not be attached", interfaces.refused);
-    }
-    let status = if attached > 0 { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
-    (status, told)
+    let Interfaces { attached, refused, waiting } = &snapshot.interfaces;
+    let watched: u64 = attached.values().sum();
+    let status = if watched > 0 { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
+    (status, format!("interfaces: {watched} watched, {waiting} waiting, {refused} refused"))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::metrics::snapshot::Interfaces;
     use crate::probe::Attached;
     use crate::probe::roles::Role;
 
     #[test]
     fn it_is_well_while_it_watches_something() {
         for (attached, waiting, refused, status, told) in [
-            (2, 0, 0, 200, "2 interfaces are watched"),
-            (0, 0, 0, 503, "0 interfaces are watched"),
-            (0, 3, 0, 503, "0 interfaces are watched, 3 wait to be"),
-            (1, 2, 3, 200, "1 interfaces are watched, 2 wait to be, 3 could not be attached"),
+            (1, 0, 0, 200, "interfaces: 1 watched, 0 waiting, 0 refused"),
+            (0, 0, 0, 503, "interfaces: 0 watched, 0 waiting, 0 refused"),
+            (0, 3, 0, 503, "interfaces: 0 watched, 3 waiting, 0 refused"),
+            (1, 2, 3, 200, "interfaces: 1 watched, 2 waiting, 3 refused"),
         ] {
             let attached = [((Role::Uplink, Attached::Tcx), attached)].into();
             let interfaces = Interfaces { attached, refused, waiting };

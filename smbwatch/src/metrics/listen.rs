@@ -37,9 +37,17 @@ pub(super) fn listen(config: &Metrics, run_dir: &Path) -> anyhow::Result<(Listen
     let mut place = None;
     if let Some(path) = &config.socket {
         let path = run_dir.join(path);
-        let failed = || format!("metrics.socket {} (an empty path does without)", path.display());
-        listeners.unix = Some(unix(&path).with_context(failed)?);
-        place = Some(Place { path });
+        match unix(&path) {
+            Ok(listener) => {
+                listeners.unix = Some(listener);
+                place = Some(Place { path });
+            }
+            // Nobody has asked for it: it is not worth watching nothing.
+            Err(error) if config.socket == Metrics::default().socket => {
+                tracing::warn!("metrics.socket {}: {error}; goes on without", path.display());
+            }
+            Err(error) => return Err(error).context(format!("metrics.socket {}", path.display())),
+        }
     }
     if let Some(address) = config.listen {
         let listener = std::net::TcpListener::bind(address);

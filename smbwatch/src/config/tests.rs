@@ -1,0 +1,113 @@
+//! What configurations mean, and which are refused.
+
+use std::fmt::Write as _;
+
+use super::*;
+
+fn parse(text: &str) -> Result<Config, String> {
+    Config::parse(text, Path::new("test.toml"), None).map_err(|error| error.to_string())
+}
+
+#[test]
+fn the_commented_file_equals_the_defaults() {
+    let text = include_str!("../../../config/smbwatch.toml");
+    assert_eq!(parse(text), Ok(Config::default()));
+    let uncommented: String = text
+        .lines()
+        .map(|line| line.strip_prefix("#: ").unwrap_or(line))
+        .map(|line| format!("{line}\n"))
+        .collect();
+    assert_ne!(uncommented, format!("{text}\n"), "the file shows its defaults behind `#: `");
+    let shown = parse(&uncommented).expect("every shown default is valid");
+    // The shown ranges have no names.
+    let nameless = |config: Config| Config {
+        destinations: config
+            .destinations
+            .into_iter()
+            .map(|range| Range { name: String::new(), ..range })
+            .collect(),
+        ..config
+    };
+    assert_eq!(nameless(shown), nameless(Config::default()));
+}
+
+#[test]
+fn an_empty_file_is_the_default() {
+    assert_eq!(parse(""), Ok(Config::default()));
+}
+
+#[test]
+fn an_exception_covers_what_is_globally_reachable_inside_it() {
+    let text = "profile = \"strict\"\n[[exceptions]]\ndestination = \"192.0.0.0/24\"\nreason = \"a test\"";
+    let config = parse(text).expect("a configuration");
+    let address = "192.0.0.9".parse().expect("an address");
+    let range = ranges::longest(&config.destinations, address).expect("a range");
+    assert_eq!((range.kind, range.name.as_str()), (Kind::Exception, "a test"));
+}
+
+#[test]
+fn sources_that_are_named_are_all_there_are() {
+    let own = |text: &str| parse(text).map(|config| config.own_addresses);
+    assert_eq!(own("profile = \"strict\""), Ok(true));
+    assert_eq!(own("profile = \"strict\"\nsources = [\"10.0.0.0/8\"]"), Ok(false));
+}
+
+fn exceptions(count: u32) -> String {
+    let mut text = "profile = \"strict\"\n".to_owned();
+    for number in 0..count {
+        let address = std::net::Ipv4Addr::from(0x1400_0000 + number);
+        let _ = write!(text, "[[exceptions]]\ndestination = \"{address}\"\nreason = \"share {number}\"\n");
+    }
+    text
+}
+
+#[test]
+fn a_hundred_thousand_exceptions_are_read() {
+    let config = parse(&exceptions(100_000)).expect("a configuration");
+    assert_eq!(config.destinations.len(), ranges::strict().len() + 100_000);
+}
+
+#[test]
+fn what_the_kernel_has_no_place_for_is_refused() {
+    let error = parse(&exceptions(1 << 17)).expect_err("too many");
+    let start = "test.toml: `reserved` and `exceptions`: 1310";
+    assert!(error.starts_with(start) && error.contains("131072 fit"), "{error}");
+    let sources = vec!["\"fd00::/64\""; (1 << 17) + 1].join(",");
+    let error = parse(&format!("sources = [{sources}]")).expect_err("too many");
+    assert!(error.starts_with("test.toml: `sources`: 131073 IPv6 prefixes"), "{error}");
+}
+
+#[test]
+fn mistakes_are_named_with_their_place() {
+    for (text, message) in [
+        ("porst = [445]", "test.toml:1:1: unknown field `porst`"),
+        ("any_port = true\nports = [445, 70000]", "test.toml:2:15: invalid value: integer `70000`"),
+        (
+            "sources = [\"10.0.0.0/8\",\n  \"10.1.2.3/8\"]",
+            "test.toml:2:3: `10.1.2.3/8` has bits set behind its prefix; write `10.0.0.0/8`",
+        ),
+        ("sources = [\"ten\"]", "test.toml:1:12: `ten` is no address range; write one like"),
+        (
+            "profile = \"rule-106\"",
+            "test.toml:1:11: unknown variant `rule-106`, expected `rule-105` or `strict`",
+        ),
+        ("ports = []", "test.toml: `ports` holds 0 ports; give between 1 and 8"),
+        ("ports = [0]", "test.toml: `ports` holds 0, which"),
+        ("[limits]\nring_bytes = 65537", "test.toml: `limits.ring_bytes` is 65537; give a power of two"),
+        ("[[sinks]]\ntype = \"fax\"", "test.toml:2:8: unknown variant `fax`"),
+        ("[[exceptions]]\ndestination = \"1.2.3.4\"", "test.toml:1:1: missing field `reason`"),
+        ("sinks = []", "test.toml: `sinks` is empty, so nothing would be told; leave it out for standard"),
+        (
+            "[[exceptions]]\ndestination = \"1.2.3.4\"\nreason = \" \"",
+            "test.toml:3:10: an exception without a reason; say why it may be reached",
+        ),
+        (
+            "[[exceptions]]\nreason = \"all\"\ndestination = \"::/0\"",
+            "test.toml:3:15: `::/0` would except every address, so nothing could match; name a part of it",
+        ),
+        ("a = [", "test.toml:1:6:"),
+    ] {
+        let error = parse(text).expect_err(text);
+        assert!(error.starts_with(message), "{text:?} gave {error:?}, not {message:?}");
+    }
+}
