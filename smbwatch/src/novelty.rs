@@ -49,7 +49,7 @@ impl Memory {
         let capacity = NonZeroUsize::new(state.destinations)?;
         let opened = Store::open(&state.dir);
         let (store, mut stored) =
-            opened.inspect_err(|error| log::warn!("{error:#}; alerts will not say what is new")).ok()?;
+            opened.inspect_err(|error| tracing::warn!("{error:#}; alerts will not say what is new")).ok()?;
         stored.sort_unstable_by_key(|(_, stored)| stored.last_seen);
         let mut known = LruCache::new(capacity);
         for (key, stored) in stored {

@@ -146,7 +146,7 @@ impl Followed {
             Ok(fresh) => Some(fresh),
             Err(error) => {
                 let stays = if again { "; what was read before stays" } else { "" };
-                log::warn!("{error:#}{stays}");
+                tracing::warn!("{error:#}{stays}");
                 None
             }
         }
@@ -175,7 +175,12 @@ impl File {
         match self {
             Self::List(named) => {
                 let list = List::read(&named.path, named.format)?;
-                log::info!("{}: {} prefixes of the list `{}`", named.path.display(), list.len(), named.name);
+                tracing::info!(
+                    "{}: {} prefixes of the list `{}`",
+                    named.path.display(),
+                    list.len(),
+                    named.name
+                );
                 Ok(Fresh::List(named.clone(), list))
             }
             Self::Database(topic, path) => {
@@ -183,7 +188,7 @@ impl File {
                 let (kind, built) = database.edition();
                 let built = i64::try_from(built).map(Timestamp::from_second);
                 let day = built.ok().and_then(Result::ok).map(|built| built.strftime(" of %F").to_string());
-                log::info!("{}: {kind}{}", path.display(), day.unwrap_or_default());
+                tracing::info!("{}: {kind}{}", path.display(), day.unwrap_or_default());
                 Ok(Fresh::Database(*topic, database))
             }
         }

@@ -61,7 +61,7 @@ impl Store {
                 let aside = path.with_extension("redb.damaged");
                 fs::rename(&path, &aside).with_context(|| path.display().to_string())?;
                 let (path, aside) = (path.display(), aside.display());
-                log::warn!("{path}: {error}; it is now {aside}, and what is new is learned anew");
+                tracing::warn!("{path}: {error}; it is now {aside}, and what is new is learned anew");
                 read(&folder.join(FILE))
             }
             opened => opened,
@@ -158,7 +158,10 @@ fn write_all(database: &Database, changes: &Receiver<Change>, path: &Path) {
         if let Err(error) = &failed
             && !fails
         {
-            log::warn!("{}: {error}; what is new now will be new again after the next start", path.display());
+            tracing::warn!(
+                "{}: {error}; what is new now will be new again after the next start",
+                path.display()
+            );
         }
         fails = failed.is_err();
     }
