@@ -209,8 +209,7 @@ impl Correlator {
         incident
     }
 
-    /// The number of a new incident.
-    pub const fn next(&mut self) -> u64 {
+    const fn next(&mut self) -> u64 {
         self.incidents += 1;
         self.incidents
     }

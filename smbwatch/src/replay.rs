@@ -121,7 +121,6 @@ impl fmt::Display for Summary {
 
 /// The stages, fed by packets.
 struct Replay<'a> {
-    config: Config,
     any_address: bool,
     rule: Lists<'a>,
     stages: Stages,
@@ -137,7 +136,6 @@ impl<'a> Replay<'a> {
     fn new(config: &'a Config, format: Format) -> anyhow::Result<Self> {
         let outlet = Outlet::here(format);
         Ok(Self {
-            config: config.clone(),
             any_address: config.destinations.is_empty(),
             rule: Lists::new(config),
             stages: Stages::for_replay(config.clone(), outlet),

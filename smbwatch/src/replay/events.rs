@@ -71,7 +71,7 @@ impl Replay<'_> {
     fn event(&mut self, event: &Event<'_>) {
         let now = self.at(event.time);
         self.flows += 1;
-        let sighting = sighting(event, u64::from(self.config.transfer_kib) << 10);
+        let sighting = sighting(event, self.rule.transfer());
         self.stages.observe_of(Box::new(sighting), origin(event), now);
         self.stages.release(now);
     }

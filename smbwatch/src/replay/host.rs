@@ -183,9 +183,6 @@ fn payload(
     way: Way,
     limit: u32,
 ) -> Option<Observation> {
-    if limit == 0 || segment.payload_length == 0 {
-        return None;
-    }
     let length = usize::try_from(flow.hand_over(way, segment.payload_length, limit)).ok()?;
     let start = piece.bytes.len().checked_sub(usize::try_from(segment.rest).ok()?)?;
     let bytes = piece.bytes.get(start..start.checked_add(length)?).filter(|bytes| !bytes.is_empty())?;
