@@ -1,9 +1,7 @@
 //! Exceptions that the agent decides: who may, until when, and how often that was so.
 
-use std::fs;
 use std::net::{IpAddr, SocketAddr};
 use std::path::Path;
-use std::time::SystemTime;
 
 use glob::Pattern;
 use ipnet::IpNet;
@@ -21,17 +19,11 @@ pub struct Exceptions {
 
 struct State {
     exception: Exception,
-    list: List,
+    /// Of its file.
+    listed: Vec<IpNet>,
     /// Its expiry was told.
     told: bool,
     hits: u64,
-}
-
-/// Prefixes of a file.
-#[derive(Default)]
-struct List {
-    modified: Option<SystemTime>,
-    prefixes: Vec<IpNet>,
 }
 
 impl Exceptions {
@@ -39,13 +31,11 @@ impl Exceptions {
     pub fn new(exceptions: &[Exception]) -> Self {
         let state = |exception: &Exception| State {
             exception: exception.clone(),
-            list: List::default(),
+            listed: Vec::new(),
             told: false,
             hits: 0,
         };
-        let mut exceptions = Self { all: exceptions.iter().map(state).collect() };
-        exceptions.read_files();
-        exceptions
+        Self { all: exceptions.iter().map(state).collect() }
     }
 
     /// Whether there are none.
@@ -53,12 +43,11 @@ impl Exceptions {
         self.all.is_empty()
     }
 
-    /// Reads the files that have changed. A bad one leaves what was read before.
-    pub fn read_files(&mut self) {
-        for state in &mut self.all {
-            if let Some(path) = &state.exception.destinations_file {
-                state.list.read(path);
-            }
+    /// Learns what a file of destinations holds now.
+    pub fn learn(&mut self, path: &Path, prefixes: &[IpNet]) {
+        let is_its = |state: &&mut State| state.exception.destinations_file.as_deref() == Some(path);
+        for state in self.all.iter_mut().filter(is_its) {
+            state.listed = prefixes.to_vec();
         }
     }
 
@@ -97,10 +86,11 @@ impl Exceptions {
         now: Timestamp,
         is_it: impl Fn(&Exception) -> bool,
     ) -> bool {
-        let found = self.all.iter_mut().find(|State { exception, list, .. }| {
+        let found = self.all.iter_mut().find(|State { exception, listed, .. }| {
             exception.is_live(now)
                 && exception.covers(source, destination.ip(), destination.port())
-                && (exception.destinations_file.is_none() || list.contains(destination.ip()))
+                && (exception.destinations_file.is_none()
+                    || listed.iter().any(|prefix| prefix.contains(&destination.ip())))
                 && is_it(exception)
         });
         if let Some(state) = found {
@@ -129,30 +119,6 @@ fn is_meant(exception: &Exception, who: &Who) -> bool {
         && is(&workload.executable, who.process.as_deref().and_then(|process| process.executable.as_deref()))
 }
 
-impl List {
-    fn read(&mut self, path: &Path) {
-        let modified = fs::metadata(path).and_then(|metadata| metadata.modified()).ok();
-        if modified.is_some() && modified == self.modified {
-            return;
-        }
-        self.modified = modified;
-        match fs::read_to_string(path).map_err(|error| error.to_string()).and_then(|text| parse(&text)) {
-            Ok(prefixes) => self.prefixes = prefixes,
-            Err(error) => {
-                let kept = self.prefixes.len();
-                log::error!(
-                    "{}: {error}; the {kept} prefixes that were read before are kept",
-                    path.display()
-                );
-            }
-        }
-    }
-
-    fn contains(&self, address: IpAddr) -> bool {
-        self.prefixes.iter().any(|prefix| prefix.contains(&address))
-    }
-}
-
 /// Azure's service tags (<https://learn.microsoft.com/azure/virtual-network/service-tags-overview>).
 #[derive(Deserialize)]
 struct ServiceTags {
@@ -171,7 +137,7 @@ struct Properties {
 }
 
 /// One prefix a line, with comments behind `#`; or service tags, of which all prefixes count.
-fn parse(text: &str) -> Result<Vec<IpNet>, String> {
+pub fn parse(text: &str) -> Result<Vec<IpNet>, String> {
     if text.trim_start().starts_with('{') {
         let tags: ServiceTags = serde_json::from_str(text).map_err(|error| error.to_string())?;
         return Ok(tags.values.into_iter().flat_map(|tag| tag.properties.address_prefixes).collect());

@@ -39,7 +39,7 @@ use watcher::Watcher;
 /// Records that are handled before signals and timers get their turn.
 const BATCH: usize = 512;
 
-/// How often exceptions are looked at: whether one has expired, and whether a file has changed.
+/// How often exceptions are looked at: whether one has expired.
 const EXCEPTIONS: Duration = Duration::from_secs(5);
 /// How often interfaces that were attached to in a hurry are looked at again.
 const MAKE_UP: Duration = Duration::from_secs(10);
@@ -116,7 +116,7 @@ async fn watch(mut config: Config, run_dir: &Path, format: Format) -> anyhow::Re
             () = tokio::task::yield_now(), if watcher.has_work() => {
                 watcher.attach_next(&stages.config, &mut probe, &mut stages.enricher)?;
             }
-            _ = exceptions.tick(), if stages.has_exceptions() => stages.look_at_exceptions(),
+            _ = exceptions.tick(), if stages.has_exceptions() => stages.expire_exceptions(),
             _ = make_up.tick(), if watcher.is_hurried() => watcher.make_up(),
             Some((question, answer)) = answers.recv() => stages.learn(&question, answer, Instant::now()),
             Some(reply) = asked.recv() => match stages.snapshot(&probe, watcher.interfaces()) {

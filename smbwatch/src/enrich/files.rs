@@ -1,11 +1,13 @@
 //! What files say of a destination. They are read away from the packets, and again when they have changed.
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::io;
 use std::net::IpAddr;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::PathBuf;
 
+use anyhow::Context as _;
 use ipnet::IpNet;
 use jiff::Timestamp;
 
@@ -13,6 +15,7 @@ use super::geo::{Database, Place, System, Topic};
 use super::threats::{Indicator, List};
 use crate::config::Config;
 use crate::config::enrichment::ThreatList;
+use crate::except;
 
 /// What has been read.
 #[derive(Default)]
@@ -52,6 +55,8 @@ pub enum Fresh {
     List(ThreatList, List),
     /// A database, the same.
     Database(Topic, Database),
+    /// Where exceptions of this file may go.
+    Destinations(PathBuf, Vec<IpNet>),
 }
 
 impl Files {
@@ -64,6 +69,7 @@ impl Files {
             },
             Fresh::Database(Topic::Country, database) => self.country = Some(database),
             Fresh::Database(Topic::Asn, database) => self.asn = Some(database),
+            Fresh::Destinations(..) => {}
         }
     }
 
@@ -101,6 +107,7 @@ struct Followed {
 enum File {
     List(ThreatList),
     Database(Topic, PathBuf),
+    Destinations(PathBuf),
 }
 
 /// What tells one state of a file from another.
@@ -119,7 +126,11 @@ impl Follower {
         let topics = [(Topic::Country, &config.geo.country), (Topic::Asn, &config.geo.asn)];
         let databases =
             topics.into_iter().filter_map(|(topic, path)| Some(File::Database(topic, path.clone()?)));
-        Self { followed: lists.chain(databases).map(|file| Followed { file, seen: None }).collect() }
+        let destinations: BTreeSet<&PathBuf> =
+            config.exceptions.iter().filter_map(|exception| exception.destinations_file.as_ref()).collect();
+        let destinations = destinations.into_iter().cloned().map(File::Destinations);
+        let files = lists.chain(databases).chain(destinations);
+        Self { followed: files.map(|file| Followed { file, seen: None }).collect() }
     }
 
     /// Whether there is nothing to follow.
@@ -157,7 +168,7 @@ impl File {
     fn path(&self) -> &PathBuf {
         match self {
             Self::List(list) => &list.path,
-            Self::Database(_, path) => path,
+            Self::Database(_, path) | Self::Destinations(path) => path,
         }
     }
 
@@ -190,6 +201,12 @@ impl File {
                 let day = built.ok().and_then(Result::ok).map(|built| built.strftime(" of %F").to_string());
                 tracing::info!("{}: {kind}{}", path.display(), day.unwrap_or_default());
                 Ok(Fresh::Database(*topic, database))
+            }
+            Self::Destinations(path) => {
+                let text = fs::read_to_string(path).with_context(|| path.display().to_string())?;
+                let prefixes = except::parse(&text)
+                    .map_err(|message| anyhow::anyhow!("{}: {message}", path.display()))?;
+                Ok(Fresh::Destinations(path.clone(), prefixes))
             }
         }
     }

@@ -148,6 +148,9 @@ impl Stages {
 
     /// Takes what was read anew.
     pub(super) fn refresh(&mut self, fresh: Fresh) {
+        if let Fresh::Destinations(path, prefixes) = &fresh {
+            self.exceptions.learn(path, prefixes);
+        }
         self.files.learn(fresh);
     }
 
@@ -265,9 +268,8 @@ impl Stages {
             && self.exceptions.covers(connection.nearest().source.ip(), sighting.destination, sighting.time)
     }
 
-    /// Reads what exceptions have in files, and says which have expired.
-    pub(super) fn look_at_exceptions(&mut self) {
-        self.exceptions.read_files();
+    /// Says which exceptions have expired.
+    pub(super) fn expire_exceptions(&mut self) {
         self.exceptions.expire(Timestamp::now());
     }
 
