@@ -1,7 +1,7 @@
 //! The life of a flow, told from the packets of its client alone, and what it adds up to.
 
 use crate::parse::Way;
-use crate::parse::tcp::{ACK, FIN, RST, SYN};
+use crate::parse::tcp::{ACK, FIN, RST, SYN, Segment};
 
 /// The handshake finished: the client acknowledged something.
 pub const ESTABLISHED: u16 = 1 << 0;
@@ -88,6 +88,24 @@ pub struct Seen {
     pub smb: bool,
     /// Payload bytes sent from which on the flow is a transfer; 0: it never is.
     pub transfer: u64,
+}
+
+impl Seen {
+    /// What a segment says, which is so many packets and bytes on the wire.
+    #[inline(always)]
+    pub const fn of(segment: &Segment, (packets, bytes): (u32, u32), smb: bool, transfer: u64) -> Self {
+        Self {
+            packets,
+            bytes,
+            sequence: segment.sequence,
+            acknowledgement: segment.acknowledgement,
+            payload_length: segment.payload_length,
+            flags: segment.flags,
+            partial: segment.partial,
+            smb,
+            transfer,
+        }
+    }
 }
 
 /// One connection as one hook sees it. The client's packets reach the hook one after another (the sender holds

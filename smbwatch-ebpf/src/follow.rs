@@ -98,16 +98,5 @@ fn begins_message(skb: &Skb<'_>, sighting: &Sighting) -> Result<bool, Skip> {
 #[inline(always)]
 fn seen(skb: &Skb<'_>, sighting: &Sighting, smb: bool) -> Seen {
     let segment = &sighting.segment;
-    let (packets, bytes) = skb.on_the_wire(segment.rest);
-    Seen {
-        packets,
-        bytes,
-        sequence: segment.sequence,
-        acknowledgement: segment.acknowledgement,
-        payload_length: segment.payload_length,
-        flags: segment.flags,
-        partial: segment.partial,
-        smb,
-        transfer: transfer(),
-    }
+    Seen::of(segment, skb.on_the_wire(segment.rest), smb, transfer())
 }

@@ -340,16 +340,7 @@ impl Model {
 }
 
 fn seen(segment: &Segment, packet: &[u8]) -> Seen {
-    Seen {
-        packets: 1,
-        bytes: u32::try_from(packet.len()).expect("a short packet"),
-        sequence: segment.sequence,
-        acknowledgement: segment.acknowledgement,
-        payload_length: segment.payload_length,
-        flags: segment.flags,
-        partial: segment.partial,
-        ..Seen::default()
-    }
+    Seen::of(segment, (1, u32::try_from(packet.len()).expect("a short packet")), false, 0)
 }
 
 #[test]

@@ -133,17 +133,8 @@ fn ends(candidate: &Candidate, way: Way) -> (Ends, Segment) {
 }
 
 fn seen(piece: &Piece<'_>, segment: &Segment, smb: bool, transfer: u64) -> Seen {
-    Seen {
-        packets: 1,
-        bytes: u32::try_from(piece.bytes.len()).unwrap_or(u32::MAX),
-        sequence: segment.sequence,
-        acknowledgement: segment.acknowledgement,
-        payload_length: segment.payload_length,
-        flags: segment.flags,
-        partial: segment.partial,
-        smb,
-        transfer,
-    }
+    let bytes = u32::try_from(piece.bytes.len()).unwrap_or(u32::MAX);
+    Seen::of(segment, (1, bytes), smb, transfer)
 }
 
 fn observe(piece: &Piece<'_>, (source, destination): Ends, flow: &Flow, cause: Cause) -> Observation {
