@@ -112,10 +112,12 @@ async fn watch(mut config: Config, run_dir: &Path, format: Format) -> anyhow::Re
                 let Stages { config, enricher, .. } = &mut stages;
                 watcher.changed(&following.snapshot(), config, &mut probe, enricher);
             }
-            // One at a time, so that records do not wait for hundreds of them.
-            () = tokio::task::yield_now(), if watcher.has_work() => {
+            // One at a time, so that records do not wait for hundreds of them; and at once, so that it does not
+            // wait until no record comes.
+            () = std::future::ready(()), if watcher.has_work() => {
                 watcher.attach_next(&stages.config, &mut probe, &mut stages.enricher)?;
             }
+                tokio::task::yield_now().await;
             _ = exceptions.tick(), if stages.has_exceptions() => stages.expire_exceptions(),
             _ = make_up.tick(), if watcher.is_hurried() => watcher.make_up(),
             Some((question, answer)) = answers.recv() => stages.learn(&question, answer, Instant::now()),
