@@ -5,6 +5,7 @@ mod btf;
 pub(crate) mod cgroup;
 pub mod clsact;
 mod error;
+mod excepted;
 pub mod interfaces;
 mod lock;
 mod owners;
@@ -21,6 +22,7 @@ use std::time::Duration;
 use aya::maps::{Array, MapData, PerCpuArray, RingBuf};
 use aya::programs::{Program, ProgramError, SchedClassifier};
 use aya::{Ebpf, EbpfLoader};
+use ipnet::IpNet;
 use smbwatch_ebpf::layout::{LAYOUT, Layout};
 use smbwatch_ebpf::settings::{self, Settings, counter};
 use smbwatch_ebpf::skip::Skip;
@@ -28,6 +30,7 @@ use smbwatch_ebpf::skip::Skip;
 use crate::config::{BackEnd, Config};
 pub use attach::{Attached, is_free_of_tcx};
 pub use error::Error;
+use excepted::{Excepted, Slots};
 use interfaces::Layer;
 pub use lock::Lock;
 pub use permission::check_permission;
@@ -46,6 +49,7 @@ const IP: [&str; 2] = ["smbwatch_egress_l3", "smbwatch_reply_l3"];
 pub struct Probe {
     bpf: Ebpf,
     counters: PerCpuArray<MapData, [u64; counter::COUNT]>,
+    excepted: Excepted,
     /// What is attached, by the interface's index. A link ends when it is dropped.
     links: HashMap<u32, attach::Links>,
     run_dir: PathBuf,
@@ -131,13 +135,16 @@ impl Probe {
             .map_max_entries("FLOWS4", config.flows)
             .map_max_entries("FLOWS6", config.flows.div_ceil(2))
             .map_max_entries("EVENTS", config.ring_bytes)
+            .map_max_entries("EXCEPTED", excepted::room_for(config))
             .load(OBJECT)?;
-        tables::fill(&mut bpf, config)?;
+        let mut slots = Slots::default();
+        tables::fill(&mut bpf, config, &mut slots)?;
         load_programs(&mut bpf, |name| {
             ETHERNET.contains(&name) || (config.owners && owners::HOOKS.contains(&name))
         })?;
         let counters = map(&mut bpf, "COUNTERS")?;
-        Ok(Self { bpf, counters, links: HashMap::new(), run_dir: run_dir.to_owned() })
+        let excepted = Excepted::new(map(&mut bpf, "EXCEPTED")?, slots);
+        Ok(Self { bpf, counters, excepted, links: HashMap::new(), run_dir: run_dir.to_owned() })
     }
 
     /// Hooks every `connect` of the host, to learn who opens sockets.
@@ -212,6 +219,11 @@ impl Probe {
                 time: info.run_time(),
             })
             .collect()
+    }
+
+    /// Packets to the exception of this range, as far as it has a counter.
+    pub fn excepted(&self, range: IpNet) -> Option<u64> {
+        self.excepted.packets(range)
     }
 
     /// What the programs have counted so far.

@@ -7,6 +7,7 @@ use ipnet::IpNet;
 use smbwatch_ebpf::rule::{Destination, PUBLIC};
 use smbwatch_ebpf::settings::{MAX_LAN, MAX_PORTS, Range, Settings};
 
+use super::excepted::Slots;
 use crate::config::Config;
 use crate::ranges::Kind;
 
@@ -69,7 +70,7 @@ fn first_word(address: std::net::Ipv6Addr) -> u32 {
 }
 
 /// Fills the tries.
-pub(super) fn fill(bpf: &mut Ebpf, config: &Config) -> anyhow::Result<()> {
+pub(super) fn fill(bpf: &mut Ebpf, config: &Config, slots: &mut Slots) -> anyhow::Result<()> {
     let nat = config.nat_addresses.iter().map(|address| IpNet::from(*address));
     let sources: Vec<_> = config.sources.iter().copied().chain(nat).map(|prefix| (prefix, 1)).collect();
     let destinations: Vec<_> = config
@@ -79,7 +80,7 @@ pub(super) fn fill(bpf: &mut Ebpf, config: &Config) -> anyhow::Result<()> {
             let kind = match range.kind {
                 Kind::Public => PUBLIC,
                 Kind::Reserved => Destination::Reserved as u32,
-                Kind::Exception => Destination::Exception as u32,
+                Kind::Exception => Destination::Exception as u32 + slots.of(range.prefix),
             };
             (range.prefix, kind)
         })
