@@ -1,5 +1,6 @@
 //! The running agent: it moves records through the stages. The only place that knows tokio.
 
+mod answers;
 mod following;
 mod hold;
 mod inquiry;
@@ -116,16 +117,12 @@ async fn watch(mut config: Config, run_dir: &Path, format: Format) -> anyhow::Re
             // wait until no record comes.
             () = std::future::ready(()), if watcher.has_work() => {
                 watcher.attach_next(&stages.config, &mut probe, &mut stages.enricher)?;
-            }
                 tokio::task::yield_now().await;
+            }
             _ = exceptions.tick(), if stages.has_exceptions() => stages.expire_exceptions(),
             _ = make_up.tick(), if watcher.is_hurried() => watcher.make_up(),
             Some((question, answer)) = answers.recv() => stages.learn(&question, answer, Instant::now()),
-            Some(reply) = asked.recv() => match stages.snapshot(&probe, watcher.interfaces()) {
-                // Who asked may have gone.
-                Ok(snapshot) => drop(reply.send(snapshot)),
-                Err(error) => tracing::error!("{error:#}"),
-            },
+            Some(asked) = asked.recv() => stages.answer(asked, &probe, watcher.interfaces()),
             Some(fresh) = files.recv() => stages.refresh(fresh),
             () = until(stages.next_release()) => stages.release(Instant::now()),
             _ = hangup.recv() => stages.reopen(),

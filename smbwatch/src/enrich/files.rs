@@ -126,11 +126,17 @@ impl Follower {
         let topics = [(Topic::Country, &config.geo.country), (Topic::Asn, &config.geo.asn)];
         let databases =
             topics.into_iter().filter_map(|(topic, path)| Some(File::Database(topic, path.clone()?)));
+        let mut follower = Self::of_exceptions(config);
+        follower.followed.extend(lists.chain(databases).map(Followed::new));
+        follower
+    }
+
+    /// Follows what its exceptions name.
+    pub fn of_exceptions(config: &Config) -> Self {
         let destinations: BTreeSet<&PathBuf> =
             config.exceptions.iter().filter_map(|exception| exception.destinations_file.as_ref()).collect();
         let destinations = destinations.into_iter().cloned().map(File::Destinations);
-        let files = lists.chain(databases).chain(destinations);
-        Self { followed: files.map(|file| Followed { file, seen: None }).collect() }
+        Self { followed: destinations.map(Followed::new).collect() }
     }
 
     /// Whether there is nothing to follow.
@@ -146,6 +152,10 @@ impl Follower {
 }
 
 impl Followed {
+    const fn new(file: File) -> Self {
+        Self { file, seen: None }
+    }
+
     fn look(&mut self) -> Option<Fresh> {
         // Before it is read: a change meanwhile is seen by the next look.
         let stamp = self.file.stamp();

@@ -49,7 +49,7 @@ pub(crate) struct Stages {
     pub(super) memory: Option<Memory>,
     correlator: Correlator,
     conversations: Conversations,
-    exceptions: Exceptions,
+    pub(super) exceptions: Exceptions,
     scans: Scans,
     suppressor: Suppressor,
     hold: Hold<Waiting>,
@@ -148,9 +148,7 @@ impl Stages {
 
     /// Takes what was read anew.
     pub(super) fn refresh(&mut self, fresh: Fresh) {
-        if let Fresh::Destinations(path, prefixes) = &fresh {
-            self.exceptions.learn(path, prefixes);
-        }
+        self.exceptions.refresh(&fresh);
         self.files.learn(fresh);
     }
 
