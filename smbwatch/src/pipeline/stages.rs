@@ -423,6 +423,7 @@ impl Stages {
         Ok(Snapshot {
             account: self.account.clone(),
             held,
+            states: self.correlator.states(),
             interfaces,
             questions: self.inquiry.questions(),
             sinks: self.outlet.states(),
