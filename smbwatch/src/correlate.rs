@@ -129,6 +129,12 @@ impl Correlator {
         }
     }
 
+    /// Takes other limits than those that it began with.
+    pub fn adapt(&mut self, capacity: NonZeroUsize, window: SignedDuration) {
+        self.connections.resize(capacity);
+        self.window = window;
+    }
+
     /// Whether a sighting belongs to a connection that was seen elsewhere.
     pub fn knows(&self, sighting: &FlowObservation) -> bool {
         let known = self.connections.peek(&self.key(&Trace::of(sighting)));
