@@ -22,7 +22,7 @@ use crate::enrich::questions::Wanted;
 use crate::metrics::scrapes::Scrapes;
 use crate::metrics::{Summary, serve};
 use crate::novelty::Memory;
-use crate::probe::{Probe, clsact};
+use crate::probe::{Probe, clsact, let_go_of_code};
 use crate::ranges::{Kind, longest};
 use crate::runtime::Runtimes;
 use crate::sink::{self, Format, Outlet, Running};
@@ -39,6 +39,8 @@ const BATCH: usize = 512;
 
 /// How often exceptions are looked at: whether one has expired.
 const EXCEPTIONS: Duration = Duration::from_secs(5);
+/// How long after the start its code is not needed any more.
+const STARTED: Duration = Duration::from_secs(1);
 /// How often interfaces that were attached to in a hurry are looked at again.
 const MAKE_UP: Duration = Duration::from_secs(10);
 
@@ -80,6 +82,7 @@ async fn watch(given: Given, config: Config, run_dir: &Path, format: Format) -> 
     stages.memory = Memory::open(&stages.config.state);
 
     stages.begin();
+    let mut started = Some(Instant::now() + STARTED);
     let mut make_up = interval(MAKE_UP);
     let mut exceptions = interval(EXCEPTIONS);
     loop {
@@ -113,6 +116,11 @@ async fn watch(given: Given, config: Config, run_dir: &Path, format: Format) -> 
             }
             loaded = reloader.loaded(), if reloader.is_loading() => {
                 reloader.take_over(loaded, &mut stages, &mut programs, &mut following);
+                started = Some(Instant::now() + STARTED);
+            }
+            () = until(started), if !programs.have_work() => {
+                let_go_of_code();
+                started = None;
             }
             () = until(stages.next_release()) => stages.release(Instant::now()),
             _ = hangup.recv() => {

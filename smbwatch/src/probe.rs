@@ -8,6 +8,7 @@ mod error;
 mod flows;
 pub mod interfaces;
 mod lock;
+mod memory;
 mod owners;
 mod permission;
 pub mod plan;
@@ -33,6 +34,7 @@ pub use error::Error;
 pub use flows::Flows;
 use interfaces::Layer;
 pub use lock::Lock;
+pub use memory::let_go_of_code;
 pub use permission::check_permission;
 use plan::Target;
 pub use tables::settings;
@@ -130,7 +132,7 @@ impl Probe {
             );
             Self::load_with(config, &settings, &Layout::default(), flows, run_dir)
         });
-        give_back_memory();
+        memory::trim();
         loaded.map_err(|error| error::refused(error, run_dir))
     }
 
@@ -308,13 +310,4 @@ fn map<T: TryFrom<aya::maps::Map, Error = aya::maps::MapError>>(
 ) -> anyhow::Result<T> {
     let map = bpf.take_map(name).ok_or_else(|| anyhow::anyhow!("no map `{name}` in the object, or taken"))?;
     Ok(T::try_from(map)?)
-}
-
-/// Loading parses the kernel's type information, megabytes of it, which the allocator would keep.
-fn give_back_memory() {
-    // SAFETY: malloc_trim touches free memory alone.
-    #[cfg(target_env = "gnu")]
-    unsafe {
-        libc::malloc_trim(0);
-    }
 }
