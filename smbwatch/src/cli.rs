@@ -8,8 +8,7 @@ use std::process::ExitCode;
 use anyhow::Context as _;
 use clap::{Args, Parser, Subcommand};
 
-use crate::config::interfaces::Interfaces;
-use crate::config::{self, Config, Profile};
+use crate::config::{self, Config, Given, Profile};
 use crate::explain::Packet;
 use crate::messages;
 use crate::pipeline;
@@ -167,10 +166,11 @@ struct Choice {
 
 impl Choice {
     fn config(&self) -> Result<Config, config::Error> {
-        match &self.config {
-            Some(path) => Config::load(path, self.profile),
-            None => Ok(Config::of(self.profile.unwrap_or_default())),
-        }
+        self.given(Vec::new()).load()
+    }
+
+    fn given(&self, interfaces: Vec<String>) -> Given {
+        Given { file: self.config.clone(), profile: self.profile, interfaces }
     }
 
     /// What is chosen, for people; none if nothing is.
@@ -247,15 +247,13 @@ impl Replay {
 impl Run {
     fn run(self) -> anyhow::Result<()> {
         messages::start()?;
-        let mut config = self.choice.config()?;
-        if !self.interfaces.is_empty() {
-            config.interfaces = Interfaces { names: self.interfaces, ..Interfaces::default() };
-        }
+        let given = self.choice.given(self.interfaces);
+        let config = given.load()?;
         check_permission()?;
         // Payload may hold what must not get into a core file.
         nix::sys::prctl::set_dumpable(false).context("keep this process out of core files")?;
         let _lock = Lock::take()?;
-        let summary = pipeline::run(config, &self.folder.run_dir, self.output.format)?;
+        let summary = pipeline::run(given, config, &self.folder.run_dir, self.output.format)?;
         tracing::info!("{summary}");
         Ok(())
     }

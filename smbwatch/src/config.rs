@@ -8,7 +8,7 @@ pub mod metrics;
 pub mod runtimes;
 
 use std::fmt;
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::path::{Path, PathBuf};
 
 use clap::ValueEnum;
@@ -18,6 +18,7 @@ use serde::Deserialize;
 use smbwatch_ebpf::event::MAX_PAYLOAD;
 use smbwatch_ebpf::settings::{MAX_PORTS, MAX_PREFIXES};
 
+use crate::explain::{destination_range, source_prefix};
 use crate::ranges::{self, Kind, Range};
 use crate::scan::Threshold;
 use enrichment::{Geo, State, ThreatList};
@@ -184,6 +185,31 @@ impl Default for Config {
     }
 }
 
+/// Where a configuration comes from.
+#[derive(Clone, Debug, Default)]
+pub struct Given {
+    /// A file; none: the defaults.
+    pub file: Option<PathBuf>,
+    /// The profile, whichever the file names.
+    pub profile: Option<Profile>,
+    /// Names of the interfaces to watch, whatever the file says; empty: what it says.
+    pub interfaces: Vec<String>,
+}
+
+impl Given {
+    /// Reads it and checks it.
+    pub fn load(&self) -> Result<Config, Error> {
+        let mut config = match &self.file {
+            Some(path) => Config::load(path, self.profile)?,
+            None => Config::of(self.profile.unwrap_or_default()),
+        };
+        if !self.interfaces.is_empty() {
+            config.interfaces = Interfaces { names: self.interfaces.clone(), ..Interfaces::default() };
+        }
+        Ok(config)
+    }
+}
+
 /// Something in a configuration is wrong.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
@@ -245,6 +271,15 @@ impl Config {
             destinations: if strict { ranges::strict() } else { ranges::rule_105() },
             ..Self::default()
         }
+    }
+
+    /// Whether a flow is watched by its ends, exceptions that the agent decides apart.
+    pub fn watches(&self, source: IpAddr, destination: SocketAddr) -> bool {
+        let is_source = self.nat_addresses.contains(&source) || source_prefix(self, source).is_some();
+        let range = destination_range(self, destination.ip());
+        is_source
+            && range.is_none_or(|range| range.kind == Kind::Public)
+            && (self.any_port || self.ports.contains(&destination.port()))
     }
 
     fn from_file(file: File, profile: Option<Profile>) -> Result<Self, String> {

@@ -137,6 +137,17 @@ impl Correlator {
         }
     }
 
+    /// Takes other limits than those that it began with.
+    pub fn adapt(&mut self, capacity: NonZeroUsize, window: SignedDuration) {
+        while self.connections.len() > capacity.get()
+            && let Some((_, forgotten)) = self.connections.pop_lru()
+        {
+            self.states.forget(forgotten.state);
+        }
+        self.connections.resize(capacity);
+        self.window = window;
+    }
+
     /// Whether a sighting belongs to a connection that was seen elsewhere.
     pub fn knows(&self, sighting: &FlowObservation) -> bool {
         let known = self.connections.peek(&self.key(&Trace::of(sighting)));

@@ -42,6 +42,21 @@ impl Exceptions {
         Self { all: decided.map(state).collect() }
     }
 
+    /// Takes other exceptions. Those that stay keep what they have counted, and files what they are known to hold.
+    pub fn adapt(&mut self, exceptions: &[Exception]) {
+        let before = std::mem::replace(self, Self::new(exceptions)).all;
+        for state in &mut self.all {
+            if let Some(known) = before.iter().find(|known| known.exception == state.exception) {
+                (state.told, state.hits) = (known.told, known.hits);
+            }
+            let file = &state.exception.destinations_file;
+            let same_file = |known: &&State| file.is_some() && known.exception.destinations_file == *file;
+            if let Some(known) = before.iter().find(same_file) {
+                state.listed.clone_from(&known.listed);
+            }
+        }
+    }
+
     /// Whether there are none.
     pub fn is_empty(&self) -> bool {
         self.all.is_empty()

@@ -77,6 +77,25 @@ impl Outlet {
         }
     }
 
+    /// Starts those of a configuration's sinks that do not run yet.
+    pub fn start_missing(&self, sinks: &[SinkConfig], format: Format) -> Result<Vec<Running>, Error> {
+        let runs = |config: &&SinkConfig| match self {
+            Self::Sinks(sinks) => sinks.iter().any(|sink| sink.config == **config),
+            Self::Here(_) => true,
+        };
+        sinks.iter().filter(|sink| !runs(sink)).map(|sink| start(sink, format)).collect()
+    }
+
+    /// Sends to these sinks from now on: of those before, to the ones that a configuration names. Gives back the
+    /// others, which empty their queues.
+    pub fn adapt(&mut self, sinks: &[SinkConfig], started: Vec<Running>) -> Vec<Closing> {
+        let Self::Sinks(running) = self else { return Vec::new() };
+        let is_named = |sink: &Running| sinks.contains(&sink.config);
+        let (keep, close): (Vec<_>, Vec<_>) = std::mem::take(running).into_iter().partition(is_named);
+        running.extend(keep.into_iter().chain(started));
+        close.into_iter().map(Running::close).collect()
+    }
+
     /// What each sink has done so far.
     pub fn states(&self) -> Vec<State> {
         match self {
@@ -114,6 +133,7 @@ pub struct Running {
     pub name: String,
     /// What became of its alerts.
     pub tally: Arc<Tally>,
+    config: SinkConfig,
     queue: mpsc::Sender<Message>,
     thread: JoinHandle<()>,
 }
@@ -145,7 +165,7 @@ pub fn start(config: &SinkConfig, format: Format) -> Result<Running, Error> {
             .spawn(move || serve(sink, receiver, &name, &tally))
     };
     let thread = thread.map_err(|error| Error { name: name.clone(), error })?;
-    Ok(Running { name, tally, queue, thread })
+    Ok(Running { name, tally, config: config.clone(), queue, thread })
 }
 
 impl Running {

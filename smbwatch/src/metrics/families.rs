@@ -35,6 +35,7 @@ impl Collector for Snapshot {
         self.remembered(&mut families)?;
         self.watched(&mut families)?;
         self.asked(&mut families)?;
+        self.reloaded(&mut families)?;
         self.sent(&mut families)?;
         self.ran(&mut families)
     }
@@ -116,6 +117,15 @@ impl Snapshot {
         let outcomes = [("answered", asked.answered), ("late", asked.late), ("refused", asked.refused)];
         let about = "Questions about who is behind a connection.";
         families.counter("questions", about, None, by("outcome", outcomes))
+    }
+
+    fn reloaded(&self, families: &mut Families<'_>) -> fmt::Result {
+        let outcomes = [("applied", self.reloads.applied), ("refused", self.reloads.refused)];
+        let about = "How often the configuration was read again.";
+        families.counter("config_reloads", about, None, by("outcome", outcomes))?;
+        let about = "Whether the configuration that was read last is in force.";
+        let good = u64::from(!self.reloads.failing);
+        families.gauge("config_last_reload_successful", about, None, [([], good)])
     }
 
     fn sent(&self, families: &mut Families<'_>) -> fmt::Result {

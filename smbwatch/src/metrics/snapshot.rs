@@ -31,6 +31,8 @@ pub(crate) struct Snapshot {
     pub(crate) questions: Questions,
     /// What became of the alerts.
     pub(crate) sinks: Vec<sink::State>,
+    /// How often the configuration was read again.
+    pub(crate) reloads: Reloads,
     /// How often the programs ran.
     pub(crate) programs: Vec<Runs>,
     /// IPv4 flows that the kernel remembers; of IPv6, half as many.
@@ -50,6 +52,17 @@ pub(crate) struct Interfaces {
     pub(crate) waiting: u64,
 }
 
+/// How often the configuration was read again.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Reloads {
+    /// It is in force.
+    pub(crate) applied: u64,
+    /// It was wrong, and the one before is in force.
+    pub(crate) refused: u64,
+    /// The latest was refused.
+    pub(crate) failing: bool,
+}
+
 /// How many questions there were about who is behind connections.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Questions {
@@ -61,6 +74,20 @@ pub(crate) struct Questions {
     pub(crate) late: u64,
     /// Not asked, because too many were open.
     pub(crate) refused: u64,
+}
+
+impl Reloads {
+    /// Counts one that is in force.
+    pub(crate) const fn apply(&mut self) {
+        self.applied += 1;
+        self.failing = false;
+    }
+
+    /// Counts one that is not.
+    pub(crate) const fn refuse(&mut self) {
+        self.refused += 1;
+        self.failing = true;
+    }
 }
 
 impl Snapshot {

@@ -28,7 +28,7 @@ impl Slots {
 /// The counters, by slot.
 pub(super) struct Excepted {
     counters: Array<MapData, u64>,
-    slots: Slots,
+    pub(super) slots: Slots,
 }
 
 impl Excepted {
@@ -39,6 +39,11 @@ impl Excepted {
     /// Packets to the exception of a range; none where it is no exception, or found no room.
     pub(super) fn packets(&self, range: IpNet) -> Option<u64> {
         self.counters.get(self.slots.known.get(&range)?, 0).ok()
+    }
+
+    /// Packets by range.
+    pub(super) fn all(&self) -> impl Iterator<Item = (IpNet, u64)> {
+        self.slots.known.iter().filter_map(|(range, slot)| Some((*range, self.counters.get(slot, 0).ok()?)))
     }
 }
 
