@@ -72,10 +72,7 @@ fn exceptions_are_listed_with_what_was_counted() {
     assert_eq!((&rows[2]["expired"], &rows[3]["expired"]), (&json!(false), &json!(true)));
     assert_eq!(rows[2]["destination"], json!("93.184.200.0/24"));
 
-    let address = |text: &str| text.parse().expect("an address");
-    let syn = Ipv4::new(address(HOST), address(NOBODY)).wrap(&Tcp::syn(40_000, 445).bytes());
-    let frames = vec![ethernet(&[], IPV4, &syn); 7];
-    send_frames(&lab, &frames);
+    send_frames(&lab, &vec![syn(NOBODY); 7]);
     let _listener = listen(&lab, SERVER, 445);
     drop(connect(&lab, SERVER, 445).expect("connect"));
     let _other = attempt(&lab, OTHER, 445);
@@ -99,6 +96,40 @@ fn exceptions_are_listed_with_what_was_counted() {
     assert!(ended.documents.is_empty(), "{:?}", ended.documents);
     let account: u64 = list_sum(&counted[1..]);
     assert!(ended.account().excepted >= account && account > 0);
+}
+
+/// Tables are changed in place, or programs loaded anew; neither forgets.
+#[test]
+fn a_reload_forgets_no_count() {
+    let Some(lab) = Lab::make("a_reload_forgets_no_count") else { return };
+    let exception = |destination: &str| {
+        format!("[[exceptions]]\nreason = \"{destination}\"\ndestination = \"{destination}\"\n")
+    };
+    let both = exception(OTHER) + &exception(NOBODY);
+    let mut agent = Agent::start_with(&lab, &exception(NOBODY), &[]);
+    let hits = || {
+        let list: Value = serde_json::from_str(&out(&ask(&lab, &["exceptions"]))).expect("JSON");
+        used(&list).into_iter().map(|(reason, _, hits)| (reason, hits)).collect::<Vec<_>>()
+    };
+    let row = |destination: &str, hits| (destination.to_owned(), Some(hits));
+    send_frames(&lab, &vec![syn(NOBODY); 3]);
+    assert_eq!(hits(), [row(NOBODY, 3)]);
+    assert!(agent.reload(&lab, &both));
+    send_frames(&lab, &[syn(NOBODY), syn(OTHER)]);
+    assert_eq!(hits(), [row(OTHER, 1), row(NOBODY, 4)]);
+    assert!(agent.reload(&lab, &format!("ports = [139, 445, 4450]\n{both}")), "other settings");
+    send_frames(&lab, &[syn(NOBODY), syn(OTHER), syn(OTHER)]);
+    assert_eq!(hits(), [row(OTHER, 3), row(NOBODY, 5)]);
+    assert!(agent.reload(&lab, &exception(OTHER)));
+    assert_eq!(hits(), [row(OTHER, 3)]);
+    agent.stop();
+}
+
+/// A frame from the private host to a server's port.
+fn syn(destination: &str) -> Vec<u8> {
+    let address = |text: &str| text.parse().expect("an address");
+    let packet = Ipv4::new(address(HOST), address(destination)).wrap(&Tcp::syn(40_000, 445).bytes());
+    ethernet(&[], IPV4, &packet)
 }
 
 fn list_sum(rows: &[(String, String, Option<u64>)]) -> u64 {
@@ -172,6 +203,10 @@ fn explain_is_answered_by_the_agent_that_runs() {
         );
         assert_eq!(output.status.code(), Some(code), "{text}");
     }
+    agent.stop();
+    let agent = Agent::start_with(&lab, "", &["--profile", "strict"]);
+    let text = out(&ask(&lab, &["explain", "93.184.1.1", SERVER]));
+    assert!(text.contains("source 93.184.1.1 is inside `sources`: 93.184.1.1/32"), "{text}");
     // By another configuration than the agent's.
     let text = out(&ask(&lab, &["explain", HOST, SERVER, "--profile", "rule-105"]));
     assert!(text.starts_with("match, by the profile rule-105\n"), "{text}");

@@ -57,6 +57,6 @@ pub fn client(lab: &Lab, address: &str, dialect: &str) -> Command {
     // As impacket's own programs take it.
     let target = format!("CORP/alice:{PASSWORD}@{address}");
     client.args([CLIENT_SCRIPT, &target, dialect, "customers.csv"]);
-    client.current_dir(lab.folder()).stdout(Stdio::null());
+    client.current_dir(lab.folder());
     client
 }
