@@ -94,18 +94,19 @@ fn exception_clause(exception: &Exception, is_read: bool, now: Timestamp) -> (bo
     let until = expires.map(|expires| format!(" until {expires}")).unwrap_or_default();
     let of = owner(exception);
     if !exception.is_live(now) {
-        return (true, format!("the exception `{reason}`{of} has expired ({})", until.trim_start()));
+        let comma = if of.is_empty() { "" } else { "," };
+        return (true, format!("the exception `{reason}`{of}{comma} has expired ({})", until.trim_start()));
     }
     let mut but = Vec::new();
     if !workload.is_any() {
-        but.push(format!("if the workload is {}", names(workload)));
+        but.push(format!("if the workload has the {}", names(workload)));
     }
     let mut file = String::new();
     if let Some(path) = destinations_file {
         if is_read {
             file = format!(", which {} lists", path.display());
         } else {
-            but.push(format!("if {} lists the destination, which could not be read", path.display()));
+            but.push(format!("if {}, which could not be read, lists the destination", path.display()));
         }
     }
     let when = if but.is_empty() { String::new() } else { format!(", {}", but.join(" and ")) };
@@ -120,7 +121,7 @@ fn names(workload: &Workload) -> String {
     let Workload { container, image, unit, executable } = workload;
     let names = [("container", container), ("image", image), ("unit", unit), ("executable", executable)];
     let names = names.into_iter().filter_map(|(kind, name)| Some(format!("{kind} `{}`", name.as_ref()?)));
-    names.collect::<Vec<_>>().join(", ")
+    names.collect::<Vec<_>>().join(" and the ")
 }
 
 fn port_clause(config: &Config, port: u16) -> (bool, String) {
@@ -232,7 +233,7 @@ mod tests {
     #[test]
     fn each_exception_is_named_with_what_else_it_asks_for() {
         let packet = Packet::parse("10.0.0.5", "8.8.8.8", "445").expect("a packet");
-        let unread = "excepted by `a test`, if /list lists the destination, which could not be read";
+        let unread = "excepted by `a test`, if /list, which could not be read, lists the destination";
         for (keys, matches, last) in [
             ("destination = \"8.8.8.0/24\"", false, "destination 8.8.8.8 is excepted: 8.8.8.0/24 (a test)"),
             ("source = \"10.0.0.0/8\"\nowner = \"storage\"", false, "excepted by `a test`, of storage"),
@@ -245,12 +246,12 @@ mod tests {
             (
                 "destination = \"8.8.8.8\"\nexpires = \"1969-12-30\"\nowner = \"storage\"",
                 true,
-                "the exception `a test`, of storage has expired (until 1969-12-31T00:00:00Z)",
+                "the exception `a test`, of storage, has expired (until 1969-12-31T00:00:00Z)",
             ),
             (
                 "container = \"backup-*\"\nexecutable = \"/usr/bin/rclone\"",
                 true,
-                "excepted by `a test`, if the workload is container `backup-*`, executable `/usr/bin/rclone`",
+                "excepted by `a test`, if the workload has the container `backup-*` and the executable `/usr/bin/rclone`",
             ),
             ("destinations_file = \"/list\"", true, unread),
         ] {

@@ -183,7 +183,8 @@ fn explain_is_answered_by_the_agent_that_runs() {
             OTHER,
             "445",
             0,
-            "excepted until 3000-01-01T00:00:00Z by `of a program`, if the workload is".to_owned(),
+            "excepted until 3000-01-01T00:00:00Z by `of a program`, if the workload has the executable `/"
+                .to_owned(),
         ),
         (
             "93.184.1.1",
