@@ -3,6 +3,7 @@
 pub mod file;
 pub mod interfaces;
 pub mod runtimes;
+pub mod sinks;
 
 use std::fmt;
 use std::net::IpAddr;
@@ -20,6 +21,7 @@ use crate::scan::Threshold;
 use file::File;
 use interfaces::Interfaces;
 use runtimes::Runtimes;
+use sinks::SinkConfig;
 
 /// Largest tables that fit the counters and the kernel's limits.
 const MAX_FLOWS: u32 = 1 << 24;
@@ -75,15 +77,6 @@ pub enum BackEnd {
     Clsact,
 }
 
-/// Where alerts go.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum SinkConfig {
-    /// Standard output.
-    Stdout,
-    /// A file of one document a line.
-    File(PathBuf),
-}
-
 /// A checked configuration.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Config {
@@ -127,6 +120,8 @@ pub struct Config {
     pub scan: Threshold,
     /// Alerts of each grade a second that are sent one by one; what exceeds them is counted.
     pub alerts_per_second: u32,
+    /// Where spools are kept.
+    pub spool_folder: PathBuf,
     /// Where alerts go.
     pub sinks: Vec<SinkConfig>,
 }
@@ -154,7 +149,8 @@ impl Default for Config {
             file_names: 0,
             scan: Threshold { destinations: 20, window: SignedDuration::from_secs(60) },
             alerts_per_second: 1000,
-            sinks: vec![SinkConfig::Stdout],
+            spool_folder: PathBuf::from("/var/lib/smbwatch"),
+            sinks: vec![SinkConfig::stdout()],
         }
     }
 }
@@ -249,17 +245,12 @@ impl Config {
         set(&mut config.payload_bytes, file.smb.payload_bytes);
         set(&mut config.transfer_kib, file.smb.transfer_kib);
         set(&mut config.file_names, file.smb.file_names);
+        set(&mut config.spool_folder, file.spool_folder);
         set(&mut config.alerts_per_second, file.limits.alerts_per_second);
         config.interfaces = Interfaces::parse(&file.interfaces.include, &file.interfaces.exclude)?;
         config.runtimes = Runtimes::parse(file.runtimes)?;
         if let Some(sinks) = file.sinks {
-            config.sinks = sinks
-                .into_iter()
-                .map(|sink| match sink {
-                    file::Sink::Stdout {} => SinkConfig::Stdout,
-                    file::Sink::File { path } => SinkConfig::File(path),
-                })
-                .collect();
+            config.sinks = SinkConfig::all(sinks)?;
         }
         config.check()?;
         Ok(config)
@@ -459,7 +450,7 @@ mod tests {
             ("ports = []", "test.toml: `ports` holds 0 ports; give between 1 and 8"),
             ("ports = [0]", "test.toml: `ports` holds 0, which"),
             ("[limits]\nring_bytes = 65537", "test.toml: `limits.ring_bytes` is 65537; give a power of two"),
-            ("[[sinks]]\ntype = \"fax\"", "test.toml:2:8: unknown variant `fax`"),
+            ("[[sinks]]\ntype = \"fax\"", "test.toml:1:1: unknown variant `fax`, expected"),
             ("[[exceptions]]\ndestination = \"1.2.3.4\"", "test.toml:1:1: missing field `reason`"),
             (
                 "sinks = []",

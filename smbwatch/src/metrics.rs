@@ -5,6 +5,7 @@ use std::fmt;
 use smbwatch_ebpf::skip::Skip;
 
 use crate::probe::Counters;
+use crate::sink::Counts;
 
 /// The agent's side of the account. Every flow record ends in exactly one of these.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -34,8 +35,8 @@ pub struct Summary {
     pub kernel: Counters,
     /// What the agent made of it.
     pub account: Account,
-    /// Name, and alerts delivered and not delivered, of each sink.
-    pub sinks: Vec<(String, u64, u64)>,
+    /// Each sink's name, and what became of its alerts.
+    pub sinks: Vec<(String, Counts)>,
 }
 
 impl Account {
@@ -105,11 +106,8 @@ impl fmt::Display for Summary {
                 write!(formatter, "\n  packets not judged: {count} {}", skip.name())?;
             }
         }
-        for (name, delivered, undelivered) in &self.sinks {
-            write!(formatter, "\n  {name}: {delivered} delivered")?;
-            if *undelivered != 0 {
-                write!(formatter, ", {undelivered} NOT delivered")?;
-            }
+        for (name, counts) in &self.sinks {
+            write!(formatter, "\n  {name}: {counts}")?;
         }
         Ok(())
     }

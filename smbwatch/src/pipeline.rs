@@ -52,8 +52,8 @@ async fn watch(mut config: Config, run_dir: &Path, format: Format) -> anyhow::Re
     let mut interrupt = signal(SignalKind::interrupt())?;
     let mut terminate = signal(SignalKind::terminate())?;
     let mut hangup = signal(SignalKind::hangup())?;
-    let sinks: Vec<Running> =
-        config.sinks.iter().map(|sink| sink::start(sink, format)).collect::<Result<_, _>>()?;
+    let start = |sink| sink::start(sink, &config.spool_folder, format);
+    let sinks: Vec<Running> = config.sinks.iter().map(start).collect::<Result<_, _>>()?;
     let mut following = Following::start().await?;
     let addresses = routes::addresses(&following.handle).await?;
     if config.own_addresses {

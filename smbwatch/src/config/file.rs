@@ -8,7 +8,9 @@ use ipnet::IpNet;
 use serde::de::{Deserializer, Error, Visitor};
 use serde::{Deserialize, Serialize};
 
+use super::sinks::Target;
 use super::{BackEnd, Profile, SeverityMode};
+use crate::judge::Grade;
 
 /// The whole file. What is left out has the default that `config/smbwatch.toml` shows.
 #[derive(Clone, Debug, Default, Deserialize)]
@@ -27,6 +29,7 @@ pub struct File {
     pub smb: Smb,
     pub scan: Scan,
     pub limits: Limits,
+    pub spool_folder: Option<PathBuf>,
     pub sinks: Option<Vec<Sink>>,
 }
 
@@ -87,10 +90,15 @@ pub struct Limits {
 
 /// Where alerts go.
 #[derive(Clone, Debug, Deserialize)]
-#[serde(deny_unknown_fields, tag = "type", rename_all = "lowercase")]
-pub enum Sink {
-    Stdout {},
-    File { path: PathBuf },
+pub struct Sink {
+    pub name: Option<String>,
+    #[serde(default)]
+    pub severity: u8,
+    #[serde(default)]
+    pub grades: Vec<Grade>,
+    pub spool_mib: Option<u64>,
+    #[serde(flatten)]
+    pub target: Target,
 }
 
 /// An address range without host bits.

@@ -1,7 +1,6 @@
 //! The stages between a record and its alert, and what they have counted.
 
 use std::num::{NonZeroU64, NonZeroUsize};
-use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
@@ -359,7 +358,6 @@ impl Stages {
         for waiting in self.hold.drain() {
             self.tell(&waiting, now);
         }
-        let alerted = self.account.alerted;
         let Outlet::Sinks(sinks) = self.outlet else { anyhow::bail!("alerts go to one place only") };
         let closing: Vec<_> = sinks.into_iter().map(Running::close).collect();
         let deadline = tokio::time::Instant::now() + CLOSE;
@@ -367,8 +365,8 @@ impl Stages {
             tokio::time::sleep(Duration::from_millis(2)).await;
         }
         let sinks = closing.into_iter().map(|sink| {
-            let delivered = sink.tally.delivered.load(Ordering::Relaxed);
-            (sink.name, delivered, alerted - delivered.min(alerted))
+            let counts = sink.counts();
+            (sink.name, counts)
         });
         Ok(Summary { kernel: probe.counters()?, account: self.account, sinks: sinks.collect() })
     }

@@ -11,6 +11,8 @@ pub mod packet_socket;
 pub mod tap;
 pub mod samba;
 pub mod agent;
+pub mod alerts;
+pub mod folder;
 pub mod ecs;
 pub mod crowd;
 pub mod cell;
