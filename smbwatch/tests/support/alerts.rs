@@ -1,7 +1,9 @@
 //! Alerts as the stages make them, for tests of sinks.
 
 use std::net::SocketAddr;
-use std::time::Instant;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
 use smbwatch::alert::{Alerter, Document, Finding};
@@ -10,10 +12,13 @@ use smbwatch::enrich::host::Host;
 use smbwatch::enrich::who::Who;
 use smbwatch::judge::judge;
 use smbwatch::observation::FlowObservation;
-use smbwatch::sink::{Closing, Counts, Running};
+use smbwatch::sink::{self, Closing, Counts, Format, Running};
 use smbwatch_ebpf::flow::{self, Cause};
 
-use super::agent::PATIENCE;
+use super::lab::{End, Lab};
+
+/// Longer than any back-off that a test brings about.
+const PATIENCE: Duration = Duration::from_secs(60);
 
 /// Makes alerts with identifiers of one run.
 pub struct Maker(Alerter);
@@ -87,7 +92,7 @@ pub fn wait_for(sink: &Running, what: &str, mut done: impl FnMut(&Counts) -> boo
             return counts;
         }
         assert!(Instant::now() < deadline, "waited in vain until {what}: {counts:?}");
-        std::thread::yield_now();
+        std::thread::sleep(Duration::from_millis(2));
     }
 }
 
@@ -97,9 +102,27 @@ pub fn close(sink: Running) -> Counts {
     let deadline = Instant::now() + PATIENCE;
     while !closing.is_finished() {
         assert!(Instant::now() < deadline, "{} does not end: {:?}", closing.name, closing.counts());
-        std::thread::yield_now();
+        std::thread::sleep(Duration::from_millis(2));
     }
     let counts = closing.counts();
     assert!(counts.agrees(), "{counts:?}");
     counts
+}
+
+/// Starts the only sink of a configuration inside the lab, with its spool in the lab's folder.
+pub fn start(lab: &Lab, text: &str) -> Running {
+    let config = Config::parse(text, Path::new("test.toml"), None).expect("a configuration");
+    lab.inside(End::Host, || sink::start(&config.sinks[0], lab.folder(), Format::Json))
+        .expect("start the sink")
+}
+
+/// Makes alerts, and tells their identifiers.
+pub fn send(sink: &Running, maker: &mut Maker, count: usize) -> Vec<String> {
+    let alerts = (0..count).map(|_| {
+        let alert = maker.smb();
+        let id = alert.event.id.clone();
+        sink.send(&Arc::new(alert));
+        id
+    });
+    alerts.collect()
 }

@@ -13,6 +13,7 @@ pub mod samba;
 pub mod agent;
 pub mod alerts;
 pub mod folder;
+pub mod server;
 pub mod ecs;
 pub mod crowd;
 pub mod cell;
