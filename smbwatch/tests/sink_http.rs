@@ -59,10 +59,10 @@ impl Stream {
         let error =
             |status: u16, kind: &str| json!({ "status": status, "error": { "type": kind, "reason": "" } });
         let number: u32 = id.rsplit('-').next().and_then(|number| number.parse().ok()).expect("a number");
-        if number % 50 == 0 {
+        if number.is_multiple_of(50) {
             self.refused.insert(id.to_owned());
             error(400, "document_parsing_exception")
-        } else if self.asked % 3 == 1 && number % 7 == 0 {
+        } else if self.asked % 3 == 1 && number.is_multiple_of(7) {
             error(429, "es_rejected_execution_exception")
         } else if self.documents.insert(id.to_owned()) {
             json!({ "status": 201 })

@@ -65,7 +65,7 @@ fn rsyslog_gets_every_alert_by_every_way() {
             let daemon = rsyslog(&lab, way == "tls");
             made.extend(send(&sink, &mut maker, 50));
             let counts = wait_for(&sink, "all are sent", |counts| counts.spooled + counts.queued == 0);
-            assert_eq!(counts.delivered as usize, made.len(), "{way}: {counts:?}");
+            assert_eq!(counts.delivered, made.len() as u64, "{way}: {counts:?}");
             let lines = wait_for_lines(&out, made.len());
             let arrived: Vec<String> = lines.iter().map(|line| id(way, line)).collect();
             assert_eq!(arrived, made, "{way}");

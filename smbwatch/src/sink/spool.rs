@@ -1,5 +1,6 @@
 //! Alerts of one sink that are still to be delivered, oldest first, on disk or in memory.
 
+mod error;
 mod place;
 #[cfg(test)]
 mod tests;
@@ -10,6 +11,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use redb::{Database, ReadableTable as _, Table, TableDefinition};
 
 use super::tally::Tally;
+pub(super) use error::Error;
 pub(super) use place::Place;
 
 /// Encoded alerts, by the order in which they were made; from 1.
@@ -46,7 +48,7 @@ struct State {
 
 impl Spool {
     /// Opens the spool of the sink `name`, in which `limit` bytes of alerts have room.
-    pub(super) fn open(place: Place, limit: u64, name: &str, tally: Arc<Tally>) -> Result<Self, redb::Error> {
+    pub(super) fn open(place: Place, limit: u64, name: &str, tally: Arc<Tally>) -> Result<Self, Error> {
         let spool = Self { place, limit, tally, name: name.to_owned(), state: Mutex::default() };
         let inherited = spool.reopen(&mut spool.lock())?;
         spool.tally.update(|counts| {
@@ -100,7 +102,7 @@ impl Spool {
     }
 
     /// The oldest alerts, at most so many, which are then on their way until they are settled.
-    pub(super) fn oldest(&self, most: usize) -> Result<Vec<Entry>, redb::Error> {
+    pub(super) fn oldest(&self, most: usize) -> Result<Vec<Entry>, Error> {
         let mut state = self.lock();
         let read = self.read(&mut state, most);
         let entries = self.note(&mut state, read)?;
@@ -124,7 +126,7 @@ impl Spool {
         });
     }
 
-    fn read(&self, state: &mut State, most: usize) -> Result<Vec<Entry>, redb::Error> {
+    fn read(&self, state: &mut State, most: usize) -> Result<Vec<Entry>, Error> {
         let database = self.database(state)?;
         let table = database.begin_read()?.open_table(ALERTS)?;
         let (mut entries, mut bytes) = (Vec::new(), 0);
@@ -145,8 +147,8 @@ impl Spool {
     fn write<T>(
         &self,
         state: &mut State,
-        change: impl FnOnce(&mut Table<'_, u64, &[u8]>, &mut u64) -> Result<T, redb::Error>,
-    ) -> Result<T, redb::Error> {
+        change: impl FnOnce(&mut Table<'_, u64, &[u8]>, &mut u64) -> Result<T, Error>,
+    ) -> Result<T, Error> {
         let written = self.try_write(state, change);
         self.note(state, written)
     }
@@ -154,8 +156,8 @@ impl Spool {
     fn try_write<T>(
         &self,
         state: &mut State,
-        change: impl FnOnce(&mut Table<'_, u64, &[u8]>, &mut u64) -> Result<T, redb::Error>,
-    ) -> Result<T, redb::Error> {
+        change: impl FnOnce(&mut Table<'_, u64, &[u8]>, &mut u64) -> Result<T, Error>,
+    ) -> Result<T, Error> {
         let transaction = self.database(state)?.begin_write()?;
         let mut bytes = state.bytes;
         let mut table = transaction.open_table(ALERTS)?;
@@ -173,7 +175,7 @@ impl Spool {
     }
 
     /// Says the first of several failures; the store is opened anew after each.
-    fn note<T>(&self, state: &mut State, result: Result<T, redb::Error>) -> Result<T, redb::Error> {
+    fn note<T>(&self, state: &mut State, result: Result<T, Error>) -> Result<T, Error> {
         match &result {
             Ok(_) if state.failing => log::warn!("sink {}: the spool works again", self.name),
             Err(error) if !state.failing => log::error!(
@@ -190,15 +192,15 @@ impl Spool {
         result
     }
 
-    fn database<'a>(&self, state: &'a mut State) -> Result<&'a Database, redb::Error> {
+    fn database<'a>(&self, state: &'a mut State) -> Result<&'a Database, Error> {
         if state.database.is_none() {
             self.reopen(state)?;
         }
-        state.database.as_ref().ok_or(redb::Error::DatabaseAlreadyOpen)
+        state.database.as_ref().ok_or_else(|| redb::Error::DatabaseAlreadyOpen.into())
     }
 
     /// Opens the store, and says how many alerts are in it.
-    fn reopen(&self, state: &mut State) -> Result<u64, redb::Error> {
+    fn reopen(&self, state: &mut State) -> Result<u64, Error> {
         let (database, content) = self.place.open()?;
         state.next = state.next.max(content.last + 1);
         state.bytes = content.bytes;

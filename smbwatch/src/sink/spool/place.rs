@@ -2,7 +2,6 @@
 
 use std::fmt;
 use std::fs::{self, DirBuilder, OpenOptions};
-use std::io;
 use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
 use std::panic::catch_unwind;
 use std::path::{Path, PathBuf};
@@ -10,7 +9,7 @@ use std::path::{Path, PathBuf};
 use redb::backends::InMemoryBackend;
 use redb::{Builder, Database, ReadableTable as _};
 
-use super::{ALERTS, cost};
+use super::{ALERTS, Error, cost};
 
 /// Pages that the store keeps in memory: an agent at rest is small.
 const CACHE: usize = 256 << 10;
@@ -36,7 +35,7 @@ pub(super) struct Content {
 }
 
 impl Place {
-    pub(super) fn open(&self) -> Result<(Database, Content), redb::Error> {
+    pub(super) fn open(&self) -> Result<(Database, Content), Error> {
         let database = match self {
             Self::File(path) => return open(path),
             Self::Memory => builder().create_with_backend(InMemoryBackend::new())?,
@@ -65,14 +64,14 @@ pub(super) fn builder() -> Builder {
     builder
 }
 
-fn open(path: &Path) -> Result<(Database, Content), redb::Error> {
+fn open(path: &Path) -> Result<(Database, Content), Error> {
     if let Some(folder) = path.parent() {
         DirBuilder::new().recursive(true).mode(0o700).create(folder)?;
     }
     // redb has assertions about what it reads.
     let opened = catch_unwind(|| open_file(path));
     let damage = match opened {
-        Ok(Err(error)) if is_damage(&error) => error.to_string(),
+        Ok(Err(error)) if error.is_damage() => error.to_string(),
         Ok(opened) => return opened,
         Err(_) => "it is damaged".to_owned(),
     };
@@ -82,7 +81,7 @@ fn open(path: &Path) -> Result<(Database, Content), redb::Error> {
     open_file(path)
 }
 
-fn open_file(path: &Path) -> Result<(Database, Content), redb::Error> {
+fn open_file(path: &Path) -> Result<(Database, Content), Error> {
     let mut options = OpenOptions::new();
     let file = options.read(true).write(true).create(true).truncate(false).mode(0o600).open(path)?;
     let mut database = builder().create_file(file)?;
@@ -91,7 +90,7 @@ fn open_file(path: &Path) -> Result<(Database, Content), redb::Error> {
     Ok((database, content))
 }
 
-fn content(database: &Database) -> Result<Content, redb::Error> {
+fn content(database: &Database) -> Result<Content, Error> {
     let transaction = database.begin_write()?;
     let mut content = Content::default();
     for entry in transaction.open_table(ALERTS)?.iter()? {
@@ -102,15 +101,4 @@ fn content(database: &Database) -> Result<Content, redb::Error> {
     }
     transaction.commit()?;
     Ok(content)
-}
-
-/// Whether the content is to blame, rather than the disk or another process.
-fn is_damage(error: &redb::Error) -> bool {
-    match error {
-        redb::Error::Corrupted(_) | redb::Error::RepairAborted | redb::Error::UpgradeRequired(_) => true,
-        redb::Error::Io(error) => {
-            matches!(error.kind(), io::ErrorKind::InvalidData | io::ErrorKind::UnexpectedEof)
-        }
-        _ => false,
-    }
 }
