@@ -109,9 +109,9 @@ fn child_on_a_full_disk() {
     send(&sink, &mut Maker::new(), 3000);
     let full = wait_for(&sink, "the queue is empty", |counts| counts.queued == 0);
     assert!(full.lost.unspooled > 0 && full.spooled > 0, "{full:?}");
-    println!("\nfull");
+    say("\nfull\n");
     let counts = wait_for(&sink, "all is delivered", |counts| counts.spooled == 0);
-    println!("account {} {} {}", counts.made, counts.delivered, counts.lost.total());
+    say(&format!("account {} {} {}\n", counts.made, counts.delivered, counts.lost.total()));
 }
 
 /// Spools alerts, and says of each that it is safe, until it is killed.
@@ -127,6 +127,10 @@ fn child() {
         spooled += 7;
         wait_for(&sink, "they are in the spool", |counts| counts.spooled == spooled);
         let lines: String = ids.iter().map(|id| format!("safe {id}\n")).collect();
-        std::io::stdout().write_all(lines.as_bytes()).expect("say so");
+        say(&lines);
     }
+}
+
+fn say(text: &str) {
+    std::io::stdout().write_all(text.as_bytes()).expect("say so");
 }

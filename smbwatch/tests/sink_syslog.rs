@@ -63,7 +63,8 @@ fn rsyslog_gets_every_alert_by_every_way() {
         let out = folder.join(way);
         for _ in 0..2 {
             let daemon = rsyslog(&lab, way == "tls");
-            made.extend(send(&sink, &mut maker, 50));
+            // No more than a socket's buffer has room for.
+            made.extend(send(&sink, &mut maker, 20));
             let counts = wait_for(&sink, "all are sent", |counts| counts.spooled + counts.queued == 0);
             assert_eq!(counts.delivered, made.len() as u64, "{way}: {counts:?}");
             let lines = wait_for_lines(&out, made.len());
@@ -126,8 +127,13 @@ fn rsyslog(lab: &Lab, tls: bool) -> Daemon {
     let log = fs::File::create(lab.folder().join("rsyslog.log")).expect("a log");
     let daemon = Daemon(command.stdout(Stdio::null()).stderr(log).spawn().expect("start rsyslogd"));
     // By UDP nobody would say that it does not listen yet.
-    let port = if tls { "6514" } else { "601" };
-    wait_until("rsyslogd listens", || lab.run(End::Host, "ss -Hltn").contains(&format!(":{port} ")));
+    let ports: &[&str] = if tls { &["tcp 6514"] } else { &["tcp 601", "udp 514"] };
+    wait_until("rsyslogd listens", || {
+        ports
+            .iter()
+            .filter_map(|port| port.split_once(' '))
+            .all(|(way, port)| lab.run(End::Host, &format!("ss -Hln --{way}")).contains(&format!(":{port} ")))
+    });
     daemon
 }
 

@@ -14,6 +14,8 @@ use crate::sink::{Filter, Secret};
 pub use receiver::{End, Receiver};
 pub use url::Url;
 
+const MIB: u64 = 1 << 20;
+
 /// A checked sink.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SinkConfig {
@@ -214,7 +216,7 @@ const fn seven() -> u32 {
 
 impl FileTarget {
     pub(crate) fn size(&self) -> Option<u64> {
-        (self.rotate_mib > 0).then_some(self.rotate_mib << 20)
+        (self.rotate_mib > 0).then(|| self.rotate_mib.saturating_mul(MIB))
     }
 
     pub(crate) fn age(&self) -> Option<Duration> {
@@ -261,7 +263,14 @@ impl SinkConfig {
                 "`sinks`: {name} has no spool, since it is on this host; remove `spool_mib`"
             ));
         }
-        let spool_bytes = if target.is_local() { 0 } else { spool_mib.unwrap_or(64) << 20 };
+        if let Target::Elasticsearch(ElasticsearchTarget { data_stream, .. }) = &target
+            && !data_stream.bytes().all(|byte| matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'-' | b'_' | b'.'))
+        {
+            return Err(format!(
+                "`sinks`: the data stream `{data_stream}`; use lower-case letters, digits, `-`, `_` and `.`"
+            ));
+        }
+        let spool_bytes = if target.is_local() { 0 } else { spool_mib.unwrap_or(64).saturating_mul(MIB) };
         Ok(Self { name, filter: Filter { severity, grades }, spool_bytes, target })
     }
 

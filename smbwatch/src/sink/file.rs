@@ -54,8 +54,9 @@ impl File {
         if size == 0 || !(full || old) || self.rotation.is_busy() {
             return Ok(());
         }
-        self.rotation.rotate(&self.target)?;
-        self.begin_anew()
+        Rotation::rotate(&self.target)?;
+        self.begin_anew()?;
+        self.rotation.compress(&self.target)
     }
 
     fn begin_anew(&mut self) -> io::Result<()> {

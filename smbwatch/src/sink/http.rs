@@ -20,7 +20,7 @@ use super::{Failure, tls};
 use crate::config::sinks::Url;
 
 const CONNECT: Duration = Duration::from_secs(10);
-const ANSWER: Duration = Duration::from_secs(30);
+const EXCHANGE: Duration = Duration::from_secs(30);
 /// Bytes of one answer that are read.
 const MAX_ANSWER: usize = 4 << 20;
 
@@ -64,26 +64,34 @@ impl Client {
         body: Vec<u8>,
     ) -> Result<Answer, Failure> {
         let Self { runtime, url, tls, connection } = self;
-        let exchange = async {
-            let mut sender = match connection.take() {
-                Some(sender) if !sender.is_closed() => sender,
-                _ => connect(url, tls.as_ref()).await?,
-            };
+        let body = Bytes::from(body);
+        let request = || {
             let mut request = Request::builder()
-                .method(method)
+                .method(method.clone())
                 .uri(path)
                 .header(HOST, url.end.to_string())
                 .header(USER_AGENT, concat!("smbwatch/", env!("CARGO_PKG_VERSION")))
-                .body(Full::from(body))?;
-            request.headers_mut().extend(headers);
-            let answer = timeout(ANSWER, answer(&mut sender, request)).await;
-            let answer = answer.map_err(|_| anyhow!("no answer within {ANSWER:?}"))??;
-            // After a failure the next request goes by a new connection.
-            *connection = Some(sender);
+                .body(Full::new(body.clone()))?;
+            request.headers_mut().extend(headers.iter().cloned());
+            anyhow::Ok(request)
+        };
+        let exchange = async {
+            // The other side may have closed one that was kept, which is no failure.
+            if let Some(mut kept) = connection.take()
+                && let Ok(answer) = answer(&mut kept, request()?).await
+            {
+                *connection = Some(kept);
+                return anyhow::Ok(answer);
+            }
+            let mut new = connect(url, tls.as_ref()).await?;
+            let answer = answer(&mut new, request()?).await.with_context(|| url.to_string())?;
+            *connection = Some(new);
             Ok(answer)
         };
-        let answered: anyhow::Result<Answer> = runtime.block_on(exchange);
-        answered.with_context(|| url.to_string()).map_err(Failure::later)
+        let answered = runtime.block_on(async {
+            timeout(EXCHANGE, exchange).await.map_err(|_| anyhow!("{url}: no answer within {EXCHANGE:?}"))
+        });
+        answered.and_then(|answered| answered).map_err(Failure::later)
     }
 }
 

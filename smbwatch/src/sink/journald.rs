@@ -5,6 +5,7 @@ use std::io::{self, Write as _};
 use std::os::fd::AsRawFd as _;
 use std::os::unix::net::UnixDatagram;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use anyhow::Context as _;
 use nix::errno::Errno;
@@ -13,6 +14,9 @@ use nix::sys::memfd::{MFdFlags, memfd_create};
 use nix::sys::socket::{ControlMessage, MsgFlags, UnixAddr, sendmsg};
 
 use super::{Failure, Fate, Sink};
+
+/// How long a journal may take nothing.
+const PATIENCE: Duration = Duration::from_secs(10);
 
 /// Where journald listens.
 pub(super) struct Journald {
@@ -44,6 +48,7 @@ impl Journald {
 
     fn connect(&self) -> anyhow::Result<UnixDatagram> {
         let socket = UnixDatagram::unbound()?;
+        socket.set_write_timeout(Some(PATIENCE))?;
         socket
             .connect(&self.path)
             .with_context(|| format!("connect to {}; is systemd-journald running?", self.path.display()))?;

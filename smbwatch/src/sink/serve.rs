@@ -72,7 +72,7 @@ pub(super) fn deliver(mut sink: Box<dyn Sink>, spool: &Spool, awoken: &Receiver<
                 Ok(()) => continue,
                 Err(_) => return,
             },
-            Ok(batch) => match hand_over(sink.as_mut(), spool, batch, &mut most) {
+            Ok(batch) => match hand_over(sink.as_mut(), spool, batch, &mut most, name) {
                 Ok(()) => {
                     health.note(None);
                     pauses = self::pauses();
@@ -94,7 +94,13 @@ pub(super) fn deliver(mut sink: Box<dyn Sink>, spool: &Spool, awoken: &Receiver<
 }
 
 /// Offers a batch; one that is refused as a whole is cut, to find out what is wrong with it.
-fn hand_over(sink: &mut dyn Sink, spool: &Spool, batch: Vec<Entry>, most: &mut usize) -> Result<(), Failure> {
+fn hand_over(
+    sink: &mut dyn Sink,
+    spool: &Spool,
+    batch: Vec<Entry>,
+    most: &mut usize,
+    name: &str,
+) -> Result<(), Failure> {
     let (keys, bodies): (Vec<u64>, Vec<Vec<u8>>) = batch.into_iter().unzip();
     let fates = match sink.deliver(&bodies) {
         Ok(fates) => fates,
@@ -106,19 +112,25 @@ fn hand_over(sink: &mut dyn Sink, spool: &Spool, batch: Vec<Entry>, most: &mut u
         Err(failure) => return Err(failure),
     };
     *most = (*most * 2).min(BATCH);
-    let (mut delivered, mut refused, mut waits) = (Vec::new(), Vec::new(), None);
+    let (mut delivered, mut refused) = (Vec::new(), Vec::new());
+    let (mut why_refused, mut why_again) = (None, None);
     for (key, fate) in keys.into_iter().zip(fates) {
         match fate {
             Fate::Delivered => delivered.push(key),
             Fate::Refused(reason) => {
-                log::error!("alert {key} of the spool is refused, and lost: {reason}");
                 refused.push(key);
+                why_refused.get_or_insert(reason);
             }
-            Fate::Again(reason) => waits = Some(reason),
+            Fate::Again(reason) => {
+                why_again.get_or_insert(reason);
+            }
         }
     }
     spool.settle(&delivered, &refused);
-    waits.map_or(Ok(()), |reason| Err(Failure::later(anyhow!(reason))))
+    if let Some(reason) = why_refused {
+        log::error!("sink {name}: {} alerts are refused, and lost: {reason}", refused.len());
+    }
+    why_again.map_or(Ok(()), |reason| Err(Failure::later(anyhow!(reason))))
 }
 
 /// Waits; whether there is a reason to go on.

@@ -4,6 +4,7 @@ mod stream;
 
 use std::net::UdpSocket;
 use std::os::unix::net::UnixDatagram;
+use std::time::Duration;
 
 use anyhow::Context as _;
 use nix::errno::Errno;
@@ -11,6 +12,9 @@ use nix::errno::Errno;
 use super::{Failure, Fate, Sink};
 use crate::config::sinks::{Receiver, SyslogTarget};
 use stream::Stream;
+
+/// How long connecting, and a receiver that takes nothing, may last.
+const PATIENCE: Duration = Duration::from_secs(10);
 
 /// A syslog receiver, connected to when there is something to say.
 pub(super) struct Syslog {
@@ -35,6 +39,7 @@ impl Syslog {
             Ok(match address {
                 Receiver::Unix(path) => {
                     let socket = UnixDatagram::unbound()?;
+                    socket.set_write_timeout(Some(PATIENCE))?;
                     socket.connect(path)?;
                     Line::Unix(socket)
                 }

@@ -22,8 +22,8 @@ impl Rotation {
     }
 
     /// Moves the file away, each older one one further, and the oldest out of existence.
-    pub(super) fn rotate(&mut self, target: &FileTarget) -> io::Result<()> {
-        let FileTarget { path, keep, compress, .. } = target;
+    pub(super) fn rotate(target: &FileTarget) -> io::Result<()> {
+        let FileTarget { path, keep, .. } = target;
         if *keep == 0 {
             return fs::remove_file(path);
         }
@@ -33,9 +33,13 @@ impl Rotation {
                 existing(fs::rename(numbered(path, number, suffix), numbered(path, number + 1, suffix)))?;
             }
         }
-        let youngest = numbered(path, 1, "");
-        fs::rename(path, &youngest)?;
-        if *compress == Compress::Gzip {
+        fs::rename(path, numbered(path, 1, ""))
+    }
+
+    /// Compresses what was moved away, once nothing is written to it any more.
+    pub(super) fn compress(&mut self, target: &FileTarget) -> io::Result<()> {
+        if target.keep > 0 && target.compress == Compress::Gzip {
+            let youngest = numbered(&target.path, 1, "");
             let work = move || {
                 if let Err(error) = gzip(&youngest) {
                     log::error!("compress {}: {error}; it stays as it is", youngest.display());

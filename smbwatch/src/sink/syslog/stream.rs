@@ -3,15 +3,12 @@
 use std::io::{self, Read, Write};
 use std::net::TcpStream;
 use std::path::Path;
-use std::time::Duration;
 
 use rustls::{ClientConnection, StreamOwned};
 
+use super::PATIENCE;
 use crate::config::sinks::End;
 use crate::sink::tls;
-
-/// How long connecting, and sending while the receiver takes nothing, may last.
-const PATIENCE: Duration = Duration::from_secs(10);
 
 pub(super) enum Stream {
     Plain(TcpStream),
