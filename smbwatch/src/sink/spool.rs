@@ -50,12 +50,7 @@ impl Spool {
     /// Opens the spool of the sink `name`, in which `limit` bytes of alerts have room.
     pub(super) fn open(place: Place, limit: u64, name: &str, tally: Arc<Tally>) -> Result<Self, Error> {
         let spool = Self { place, limit, tally, name: name.to_owned(), state: Mutex::default() };
-        let inherited = spool.reopen(&mut spool.lock())?;
-        spool.tally.update(|counts| {
-            counts.inherited = inherited;
-            counts.spooled = inherited;
-            counts.spooled_bytes = spool.lock().bytes;
-        });
+        spool.reopen(&mut spool.lock())?;
         Ok(spool)
     }
 
@@ -67,9 +62,9 @@ impl Spool {
     /// Takes alerts from the queue. They are safe when this returns; the oldest make room for them.
     pub(super) fn append(&self, bodies: &[Vec<u8>]) {
         let mut state = self.lock();
-        let (count, first, taken) = (bodies.len() as u64, state.next, state.taken);
-        let appended = self.write(&mut state, |table, bytes| {
-            for (key, body) in (first..).zip(bodies) {
+        let (count, taken) = (bodies.len() as u64, state.taken);
+        let appended = self.write(&mut state, |table, bytes, next| {
+            for (key, body) in (next..).zip(bodies) {
                 table.insert(key, body.as_slice())?;
                 *bytes += cost(body);
             }
@@ -115,15 +110,14 @@ impl Spool {
         let mut state = self.lock();
         state.taken = 0;
         state.settled.extend(delivered.iter().chain(refused));
-        // What cannot be removed now is passed over, and removed with the next that can.
-        let _ = self.write(&mut state, |_, _| Ok(()));
-        let bytes = state.bytes;
         self.tally.update(|counts| {
             counts.spooled -= (delivered.len() + refused.len()) as u64;
-            counts.spooled_bytes = bytes;
             counts.delivered += delivered.len() as u64;
             counts.lost.refused += refused.len() as u64;
         });
+        // What cannot be removed now is passed over, and removed with the next that can.
+        let _ = self.write(&mut state, |_, _, _| Ok(()));
+        self.tally.update(|counts| counts.spooled_bytes = state.bytes);
     }
 
     fn read(&self, state: &mut State, most: usize) -> Result<Vec<Entry>, Error> {
@@ -143,11 +137,11 @@ impl Spool {
         Ok(entries)
     }
 
-    /// Changes the store durably, or not at all.
+    /// Changes the store durably, or not at all. The change is given the bytes in it, to correct, and the next number.
     fn write<T>(
         &self,
         state: &mut State,
-        change: impl FnOnce(&mut Table<'_, u64, &[u8]>, &mut u64) -> Result<T, Error>,
+        change: impl FnOnce(&mut Table<'_, u64, &[u8]>, &mut u64, u64) -> Result<T, Error>,
     ) -> Result<T, Error> {
         let written = self.try_write(state, change);
         self.note(state, written)
@@ -156,17 +150,18 @@ impl Spool {
     fn try_write<T>(
         &self,
         state: &mut State,
-        change: impl FnOnce(&mut Table<'_, u64, &[u8]>, &mut u64) -> Result<T, Error>,
+        change: impl FnOnce(&mut Table<'_, u64, &[u8]>, &mut u64, u64) -> Result<T, Error>,
     ) -> Result<T, Error> {
         let transaction = self.database(state)?.begin_write()?;
-        let mut bytes = state.bytes;
+        // Known since the store was opened, perhaps just now.
+        let (mut bytes, next) = (state.bytes, state.next);
         let mut table = transaction.open_table(ALERTS)?;
         for key in &state.settled {
             if let Some(body) = table.remove(key)? {
                 bytes -= cost(body.value());
             }
         }
-        let changed = change(&mut table, &mut bytes)?;
+        let changed = change(&mut table, &mut bytes, next)?;
         drop(table);
         transaction.commit()?;
         state.bytes = bytes;
@@ -199,13 +194,23 @@ impl Spool {
         state.database.as_ref().ok_or_else(|| redb::Error::DatabaseAlreadyOpen.into())
     }
 
-    /// Opens the store, and says how many alerts are in it.
-    fn reopen(&self, state: &mut State) -> Result<u64, Error> {
-        let (database, content) = self.place.open()?;
+    /// Opens the store, and counts what is in it.
+    fn reopen(&self, state: &mut State) -> Result<(), Error> {
+        let (database, content) = self.place.open(&state.settled)?;
         state.next = state.next.max(content.last + 1);
         state.bytes = content.bytes;
         state.database = Some(database);
-        Ok(content.count)
+        self.tally.update(|counts| {
+            let missing = counts.spooled.saturating_sub(content.waiting);
+            let more = content.waiting.saturating_sub(counts.spooled);
+            // A write that was said to have failed may have come to be all the same.
+            let found = more.min(counts.lost.unspooled);
+            counts.lost.unspooled = counts.lost.unspooled - found + missing;
+            counts.inherited += more - found;
+            counts.spooled = content.waiting;
+            counts.spooled_bytes = content.bytes;
+        });
+        Ok(())
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {

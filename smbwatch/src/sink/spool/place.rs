@@ -1,5 +1,6 @@
 //! Where a spool is kept, and what is done with one that is damaged.
 
+use std::collections::BTreeSet;
 use std::fmt;
 use std::fs::{self, DirBuilder, OpenOptions};
 use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
@@ -28,21 +29,22 @@ pub(in crate::sink) enum Place {
 /// What is in a spool when it is opened.
 #[derive(Default)]
 pub(super) struct Content {
-    pub(super) count: u64,
+    /// Alerts that are still to be delivered.
+    pub(super) waiting: u64,
     pub(super) bytes: u64,
     /// The number of the youngest alert.
     pub(super) last: u64,
 }
 
 impl Place {
-    pub(super) fn open(&self) -> Result<(Database, Content), Error> {
+    pub(super) fn open(&self, settled: &BTreeSet<u64>) -> Result<(Database, Content), Error> {
         let database = match self {
-            Self::File(path) => return open(path),
+            Self::File(path) => return open(path, settled),
             Self::Memory => builder().create_with_backend(InMemoryBackend::new())?,
             #[cfg(test)]
             Self::Test(open) => open()?,
         };
-        let content = content(&database)?;
+        let content = content(&database, settled)?;
         Ok((database, content))
     }
 }
@@ -64,12 +66,12 @@ pub(super) fn builder() -> Builder {
     builder
 }
 
-fn open(path: &Path) -> Result<(Database, Content), Error> {
+fn open(path: &Path, settled: &BTreeSet<u64>) -> Result<(Database, Content), Error> {
     if let Some(folder) = path.parent() {
         DirBuilder::new().recursive(true).mode(0o700).create(folder)?;
     }
     // redb has assertions about what it reads.
-    let opened = catch_unwind(|| open_file(path));
+    let opened = catch_unwind(|| open_file(path, settled));
     let damage = match opened {
         Ok(Err(error)) if error.is_damage() => error.to_string(),
         Ok(opened) => return opened,
@@ -78,24 +80,24 @@ fn open(path: &Path) -> Result<(Database, Content), Error> {
     let aside = path.with_extension("damaged");
     fs::rename(path, &aside)?;
     log::error!("spool {}: {damage}; it is kept as {}", path.display(), aside.display());
-    open_file(path)
+    open_file(path, settled)
 }
 
-fn open_file(path: &Path) -> Result<(Database, Content), Error> {
+fn open_file(path: &Path, settled: &BTreeSet<u64>) -> Result<(Database, Content), Error> {
     let mut options = OpenOptions::new();
     let file = options.read(true).write(true).create(true).truncate(false).mode(0o600).open(path)?;
     let mut database = builder().create_file(file)?;
     database.check_integrity()?;
-    let content = content(&database)?;
+    let content = content(&database, settled)?;
     Ok((database, content))
 }
 
-fn content(database: &Database) -> Result<Content, Error> {
+fn content(database: &Database, settled: &BTreeSet<u64>) -> Result<Content, Error> {
     let transaction = database.begin_write()?;
     let mut content = Content::default();
     for entry in transaction.open_table(ALERTS)?.iter()? {
         let (key, body) = entry?;
-        content.count += 1;
+        content.waiting += u64::from(!settled.contains(&key.value()));
         content.bytes += cost(body.value());
         content.last = key.value();
     }

@@ -199,6 +199,27 @@ fn what_failed_to_be_removed_is_not_delivered_again() {
 }
 
 #[test]
+fn the_account_is_right_wherever_the_disk_fails() {
+    for writes in 0..24 {
+        let disk = Disk::default();
+        let spool = on(&disk, 1 << 20);
+        append(&spool, &[body(1), body(2), body(3)]);
+        let first: Vec<u64> = spool.oldest(1).expect("read").iter().map(|(key, _)| *key).collect();
+        disk.fail_after(writes);
+        append(&spool, &[body(4), body(5)]);
+        spool.settle(&first, &[]);
+        disk.sectors().left = None;
+        append(&spool, &[body(6)]);
+        let rest = spool.oldest(99).expect("read");
+        let keys: Vec<u64> = rest.iter().map(|(key, _)| *key).collect();
+        spool.settle(&keys, &[]);
+        let counts = spool.tally.counts();
+        assert!(counts.agrees() && counts.spooled == 0, "{writes}: {counts:?}");
+        assert_eq!((counts.delivered, counts.inherited), (1 + keys.len() as u64, 0), "{writes}: {counts:?}");
+    }
+}
+
+#[test]
 fn a_damaged_file_is_set_aside_and_a_new_one_begun() {
     let folder = std::env::temp_dir().join(format!("smbw-t-{}-damage", std::process::id()));
     let path = folder.join("siem.redb");
