@@ -1,7 +1,6 @@
 //! The stages between a record and its alert, and what they have counted.
 
 use std::num::{NonZeroU64, NonZeroUsize};
-use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
@@ -427,7 +426,7 @@ impl Stages {
             held,
             interfaces,
             questions: self.inquiry.questions(),
-            sinks: self.outlet.states(),
+            sinks: self.outlet.counts(),
             flows: self.config.flows,
             ring_bytes: self.config.ring_bytes,
             programs: probe.runs(),
@@ -447,7 +446,6 @@ impl Stages {
         for waiting in self.hold.drain() {
             self.tell(&waiting, now);
         }
-        let alerted = self.account.alerted();
         let account = self.account(probe.counters()?);
         let Outlet::Sinks(sinks) = self.outlet else { anyhow::bail!("alerts go to one place only") };
         let closing: Vec<_> = sinks.into_iter().map(Running::close).collect();
@@ -456,8 +454,8 @@ impl Stages {
             tokio::time::sleep(Duration::from_millis(2)).await;
         }
         let sinks = closing.into_iter().map(|sink| {
-            let delivered = sink.tally.delivered.load(Ordering::Relaxed);
-            (sink.name, delivered, alerted - delivered.min(alerted))
+            let counts = sink.counts();
+            (sink.name, counts)
         });
         Ok(Summary { sinks: sinks.collect(), ..account })
     }

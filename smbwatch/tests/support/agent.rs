@@ -213,12 +213,9 @@ pub fn command(lab: &Lab, config: &str, args: &[&str]) -> Command {
     };
     // What this machine remembers is no business of a test.
     let state = if config.contains("[state]") {
-        ""
+        String::new()
     } else {
-        "
-[state]
-destinations = 0
-"
+        format!("\n[state]\ndir = \"{}\"\ndestinations = 0\n", lab.folder().join("state").display())
     };
     fs::write(&path, format!("{each}{config}{state}")).expect("write the configuration");
     let mut command = lab.at(End::Host, PROGRAM);
