@@ -11,7 +11,7 @@ use smbwatch_ebpf::skip::Skip;
 use super::Account;
 use crate::probe::roles::Role;
 use crate::probe::{Attached, Counters, Runs};
-use crate::sink;
+use crate::sink::Counts;
 
 /// What has been counted up to one moment.
 #[derive(Clone, Debug, Default)]
@@ -26,8 +26,8 @@ pub(crate) struct Snapshot {
     pub(crate) interfaces: Interfaces,
     /// What was asked about who is behind connections.
     pub(crate) questions: Questions,
-    /// What became of the alerts.
-    pub(crate) sinks: Vec<sink::State>,
+    /// Each sink's name, and what has become of its alerts.
+    pub(crate) sinks: Vec<(String, Counts)>,
     /// How often the configuration was read again.
     pub(crate) reloads: Reloads,
     /// How often the programs ran.
