@@ -8,6 +8,7 @@ use std::process::ExitCode;
 use anyhow::Context as _;
 use clap::{Args, Parser, Subcommand};
 
+use crate::config::sinks::SinkConfig;
 use crate::config::{self, Config, Given, Profile};
 use crate::explain::Packet;
 use crate::messages;
@@ -15,7 +16,7 @@ use crate::pipeline;
 use crate::probe::{Lock, check_permission};
 use crate::ranges::Kind;
 use crate::replay;
-use crate::sink::Format;
+use crate::sink::{self, Format};
 use crate::{exceptions_command, explain_command, interfaces_command};
 
 const AFTER_HELP: &str = "\
@@ -75,6 +76,9 @@ enum Command {
     Check {
         /// The file.
         config: PathBuf,
+        /// Also try to reach each sink.
+        #[arg(long)]
+        connect: bool,
     },
     /// Say whether a packet would match, and which clause and range decide.
     ///
@@ -199,9 +203,12 @@ pub fn main() -> ExitCode {
             report(list.and_then(|text| print(&text)), ExitCode::from(1))
         }
         Command::Replay(replay) => report(replay.run(), ExitCode::from(1)),
-        Command::Check { config } => {
-            let checked = Config::load(&config, None).map(|_| format!("{}: ok\n", config.display()));
-            report(checked.map_err(Into::into).and_then(|text| print(&text)), ExitCode::from(2))
+        Command::Check { config: path, connect } => {
+            let checked = Config::load(&path, None).map_err(Into::into).and_then(|config| {
+                let reached = if connect { reach(&config)? } else { String::new() };
+                print(&format!("{}: ok\n{reached}", path.display()))
+            });
+            report(checked, ExitCode::from(2))
         }
         Command::Explain { source, destination, port, choice, folder } => {
             let answer = || {
@@ -264,6 +271,18 @@ fn exceptions(file: Option<&Path>, format: Format, run_dir: &Path) -> anyhow::Re
         Some(file) => exceptions_command::of_file(file, &Config::load(file, None)?, format),
         None => exceptions_command::of_agent(run_dir, format),
     }
+}
+
+/// Tries every sink, and names all that cannot be reached.
+fn reach(config: &Config) -> anyhow::Result<String> {
+    let tried = |sink: &SinkConfig| match sink::check(sink) {
+        Ok(()) => Ok(format!("sink {}: reached\n", sink.name)),
+        Err(error) => Err(format!("{error:#}")),
+    };
+    let (reached, failed): (Vec<_>, Vec<_>) = config.sinks.iter().map(tried).partition(Result::is_ok);
+    let failed: Vec<String> = failed.into_iter().filter_map(Result::err).collect();
+    anyhow::ensure!(failed.is_empty(), failed.join("\n"));
+    Ok(reached.into_iter().flatten().collect())
 }
 
 fn ranges(config: &Config) -> String {

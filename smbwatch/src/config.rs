@@ -6,6 +6,7 @@ pub mod enrichment;
 pub mod interfaces;
 pub mod metrics;
 pub mod runtimes;
+pub mod sinks;
 
 use std::fmt;
 use std::net::{IpAddr, SocketAddr};
@@ -27,6 +28,7 @@ use file::File;
 use interfaces::Interfaces;
 use metrics::Metrics;
 use runtimes::Runtimes;
+use sinks::SinkConfig;
 
 /// Largest tables that fit the counters and the kernel's limits.
 const MAX_FLOWS: u32 = 1 << 24;
@@ -80,15 +82,6 @@ pub enum BackEnd {
     Tcx,
     /// A filter on the clsact qdisc.
     Clsact,
-}
-
-/// Where alerts go.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum SinkConfig {
-    /// Standard output.
-    Stdout,
-    /// A file of one document a line.
-    File(PathBuf),
 }
 
 /// A checked configuration.
@@ -179,7 +172,7 @@ impl Default for Config {
             threat_lists: Vec::new(),
             geo: Geo::default(),
             state: State::default(),
-            sinks: vec![SinkConfig::Stdout],
+            sinks: vec![SinkConfig::stdout()],
             metrics: Metrics::default(),
         }
     }
@@ -321,13 +314,7 @@ impl Config {
         config.threat_lists =
             file.threat_lists.into_iter().map(ThreatList::parse).collect::<Result<_, _>>()?;
         if let Some(sinks) = file.sinks {
-            config.sinks = sinks
-                .into_iter()
-                .map(|sink| match sink {
-                    file::Sink::Stdout {} => SinkConfig::Stdout,
-                    file::Sink::File { path } => SinkConfig::File(path),
-                })
-                .collect();
+            config.sinks = SinkConfig::all(sinks)?;
         }
         config.check()?;
         Ok(config)

@@ -1,6 +1,6 @@
 //! How grave a sighting is.
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use smbwatch_ebpf::flow;
 
 use crate::config::SeverityMode;
@@ -8,7 +8,7 @@ use crate::observation::FlowObservation;
 use crate::smb::Dialogue;
 
 /// How far a connection has come.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Deserialize, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Grade {
     /// A SYN left; nothing more is known, or it failed.

@@ -21,6 +21,7 @@ use smbwatch_ebpf::skip::Skip;
 use crate::config::SeverityMode;
 use crate::judge::{Grade, severity};
 use crate::probe::Counters;
+use crate::sink::Counts;
 pub use kinds::Kinds;
 
 /// The agent's side of the account. Every flow record ends in exactly one of these.
@@ -57,8 +58,8 @@ pub struct Summary {
     pub account: Account,
     /// How often each exception that the agent decides was used, and its reason.
     pub exceptions: Vec<(u64, String)>,
-    /// Name, and alerts delivered and not delivered, of each sink.
-    pub sinks: Vec<(String, u64, u64)>,
+    /// Each sink's name, and what became of its alerts.
+    pub sinks: Vec<(String, Counts)>,
 }
 
 impl Account {
@@ -153,11 +154,8 @@ impl fmt::Display for Summary {
                 write!(formatter, "\n  packets not judged: {count} {}", skip.name())?;
             }
         }
-        for (name, delivered, undelivered) in &self.sinks {
-            write!(formatter, "\n  {name}: {delivered} delivered")?;
-            if *undelivered != 0 {
-                write!(formatter, ", {undelivered} NOT delivered")?;
-            }
+        for (name, counts) in &self.sinks {
+            write!(formatter, "\n  {name}: {counts}")?;
         }
         Ok(())
     }

@@ -60,8 +60,9 @@ async fn watch(given: Given, config: Config, run_dir: &Path, format: Format) -> 
     let mut interrupt = signal(SignalKind::interrupt())?;
     let mut terminate = signal(SignalKind::terminate())?;
     let mut hangup = signal(SignalKind::hangup())?;
-    let sinks: Vec<Running> =
-        config.sinks.iter().map(|sink| sink::start(sink, format)).collect::<Result<_, _>>()?;
+    let spools = config.state.spools();
+    let start = |sink| sink::start(sink, &spools, format);
+    let sinks: Vec<Running> = config.sinks.iter().map(start).collect::<Result<_, _>>()?;
     let (scrapes, mut asked) = Scrapes::new();
     let _server = serve::start(&config.metrics, run_dir, scrapes)?;
     let mut following = Following::start().await?;

@@ -10,7 +10,9 @@ use serde::de::{Deserializer, Error, Visitor};
 use serde::{Deserialize, Serialize};
 
 use super::enrichment::{Format, Geo, State};
+use super::sinks::Target;
 use super::{BackEnd, Profile, SeverityMode};
+use crate::judge::Grade;
 
 /// The whole file. What is left out has the default that `config/smbwatch.toml` shows.
 #[derive(Clone, Debug, Default, Deserialize)]
@@ -120,10 +122,15 @@ const fn critical() -> u8 {
 
 /// Where alerts go.
 #[derive(Clone, Debug, Deserialize)]
-#[serde(deny_unknown_fields, tag = "type", rename_all = "lowercase")]
-pub enum Sink {
-    Stdout {},
-    File { path: PathBuf },
+pub struct Sink {
+    pub name: Option<String>,
+    #[serde(default)]
+    pub severity: u8,
+    #[serde(default)]
+    pub grades: Vec<Grade>,
+    pub spool_mib: Option<u64>,
+    #[serde(flatten)]
+    pub target: Target,
 }
 
 /// Where metrics are served.

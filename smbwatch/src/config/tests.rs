@@ -78,6 +78,21 @@ fn what_the_kernel_has_no_place_for_is_refused() {
 }
 
 #[test]
+fn every_example_of_a_sink_is_right() {
+    let text = include_str!("../../../docs/sinks.md");
+    let examples: Vec<&str> =
+        text.split("```toml\n").skip(1).filter_map(|rest| rest.split("```").next()).collect();
+    assert!(examples.len() >= 5);
+    for example in examples {
+        assert_eq!(parse(example).map(|config| config.sinks.len()), Ok(1), "{example}");
+    }
+    let shown = include_str!("../../../config/smbwatch.toml");
+    let (_, examples) = shown.split_once("docs/sinks.md tells every key.\n").expect("the examples");
+    let examples: Vec<&str> = examples.lines().filter_map(|line| line.strip_prefix("# ")).collect();
+    assert_eq!(parse(&examples.join("\n")).map(|config| config.sinks.len()), Ok(5));
+}
+
+#[test]
 fn mistakes_are_named_with_their_place() {
     for (text, message) in [
         ("porst = [445]", "test.toml:1:1: unknown field `porst`"),
@@ -94,7 +109,31 @@ fn mistakes_are_named_with_their_place() {
         ("ports = []", "test.toml: `ports` holds 0 ports; give between 1 and 8"),
         ("ports = [0]", "test.toml: `ports` holds 0, which"),
         ("[limits]\nring_bytes = 65537", "test.toml: `limits.ring_bytes` is 65537; give a power of two"),
-        ("[[sinks]]\ntype = \"fax\"", "test.toml:2:8: unknown variant `fax`"),
+        ("[[sinks]]\ntype = \"fax\"", "test.toml:1:1: unknown variant `fax`, expected"),
+        (
+            "[[sinks]]\ntype = \"journald\"\nsocekt = \"/run/x\"",
+            "test.toml:1:1: unknown field `socekt`, expected `socket`",
+        ),
+        (
+            "[[sinks]]\ntype = \"stdout\"\n[[sinks]]\ntype = \"stdout\"",
+            "test.toml: `sinks`: two are called `stdout`; give one another `name`",
+        ),
+        (
+            "[[sinks]]\ntype = \"stdout\"\nspool_mib = 1",
+            "test.toml: `sinks`: stdout has no spool, since it is on this host; remove `spool_mib`",
+        ),
+        (
+            "[[sinks]]\ntype = \"journald\"\nname = \"../x\"",
+            "test.toml: `sinks`: the name `../x`; use letters, digits, `-` and `_`",
+        ),
+        (
+            "[[sinks]]\ntype = \"elasticsearch\"\nurl = \"https://e/\"\ndata_stream = \"a/b\"",
+            "test.toml: `sinks`: the data stream `a/b`; use lower-case letters, digits,",
+        ),
+        (
+            "[[sinks]]\ntype = \"webhook\"\nurl = \"https://user:password@host/\"",
+            "test.toml:1:1: a `url` that is none; write `https://HOST/PATH`, without user and password",
+        ),
         ("[[exceptions]]\ndestination = \"1.2.3.4\"", "test.toml:1:1: missing field `reason`"),
         ("sinks = []", "test.toml: `sinks` is empty, so nothing would be told; leave it out for standard"),
         (

@@ -1,6 +1,5 @@
 //! From a snapshot to named metrics, as docs/metrics.md lists them.
 
-use std::collections::BTreeMap;
 use std::fmt;
 
 use prometheus_client::collector::Collector;
@@ -14,7 +13,7 @@ use super::snapshot::Snapshot;
 use super::writer::{Families, by};
 use crate::probe::Attached;
 use crate::probe::roles::Role;
-use crate::sink;
+use crate::sink::{self, Counts};
 
 /// Everything that there is to tell.
 pub(super) fn registry(snapshot: Snapshot) -> Registry {
@@ -128,21 +127,30 @@ impl Snapshot {
         families.gauge("config_last_reload_successful", about, None, [([], good)])
     }
 
+    /// The sums of each sink: made + inherited = delivered + lost + queue + spool.
     fn sent(&self, families: &mut Families<'_>) -> fmt::Result {
-        // Sinks may have the same name, and a scrape no two values with the same labels.
-        let (mut sent, mut waiting) = (BTreeMap::new(), BTreeMap::new());
-        for sink in &self.sinks {
-            let name = sink.name.as_str();
-            for (outcome, count) in
-                [("delivered", sink.delivered), ("failed", sink.failed), ("dropped", sink.dropped)]
-            {
-                *sent.entry([("sink", name), ("outcome", outcome)]).or_insert(0) += count;
-            }
-            *waiting.entry(name).or_insert(0) += sink.waiting;
-        }
-        families.counter("sink_alerts", "Alerts of each sink.", None, sent)?;
-        families.gauge("sink_queue", "Alerts that wait for a sink.", None, by("sink", waiting))?;
-        families.gauge("sink_queue_limit", "Alerts that may wait for a sink.", None, [([], sink::QUEUE)])
+        let each = |value: fn(&Counts) -> u64| {
+            by("sink", self.sinks.iter().map(move |(name, counts)| (name.as_str(), value(counts))))
+        };
+        let filtered = each(|counts| counts.filtered);
+        families.counter("sink_filtered", "Alerts that a sink's filter held back.", None, filtered)?;
+        families.counter("sink_made", "Alerts for a sink.", None, each(|counts| counts.made))?;
+        let inherited = "Alerts that an earlier run left in a sink's spool.";
+        families.counter("sink_inherited", inherited, None, each(|counts| counts.inherited))?;
+        let delivered = each(|counts| counts.delivered);
+        families.counter("sink_delivered", "Alerts that a sink has taken.", None, delivered)?;
+        let lost = self.sinks.iter().flat_map(|(name, counts)| {
+            let labelled = |(reason, count)| ([("sink", name.as_str()), ("reason", reason)], count);
+            counts.lost.reasons().map(labelled)
+        });
+        families.counter("sink_lost", "Alerts that a sink has lost.", None, lost)?;
+        let queued = each(|counts| counts.queued);
+        families.gauge("sink_queue", "Alerts that wait in memory for a sink.", None, queued)?;
+        families.gauge("sink_queue_limit", "Alerts that may wait there.", None, [([], sink::QUEUE)])?;
+        let spooled = each(|counts| counts.spooled);
+        families.gauge("sink_spool", "Alerts that wait in a sink's spool.", None, spooled)?;
+        let bytes = each(|counts| counts.spooled_bytes);
+        families.gauge("sink_spool_size", "What they take there.", Some(&Unit::Bytes), bytes)
     }
 
     fn ran(&self, families: &mut Families<'_>) -> fmt::Result {
@@ -154,34 +162,5 @@ impl Snapshot {
         let times = self.programs.iter().map(|runs| (runs.program.as_str(), runs.time.as_secs_f64()));
         let about = "Time that each program ran.";
         families.counter("program_run_time", about, Some(&Unit::Seconds), by("program", times))
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use prometheus_client::encoding::prometheus_text::encode;
-
-    use super::*;
-
-    #[test]
-    fn sinks_of_one_name_are_one() {
-        let sink = |delivered| sink::State {
-            name: "file \"a\"".to_owned(),
-            delivered,
-            failed: 0,
-            dropped: 0,
-            waiting: 2,
-        };
-        let snapshot = Snapshot { sinks: vec![sink(1), sink(4)], ..Snapshot::default() };
-        let mut text = String::new();
-        encode(&mut text, &registry(snapshot)).expect("encode");
-        let of_sinks: Vec<_> = text.lines().filter(|line| line.contains("sink=")).collect();
-        let expected = [
-            r#"smbwatch_sink_alerts_total{sink="file \"a\"",outcome="delivered"} 5"#,
-            r#"smbwatch_sink_alerts_total{sink="file \"a\"",outcome="dropped"} 0"#,
-            r#"smbwatch_sink_alerts_total{sink="file \"a\"",outcome="failed"} 0"#,
-            r#"smbwatch_sink_queue{sink="file \"a\""} 4"#,
-        ];
-        assert_eq!(of_sinks, expected);
     }
 }

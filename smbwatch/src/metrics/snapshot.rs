@@ -12,7 +12,7 @@ use super::Account;
 use crate::correlate::States;
 use crate::probe::roles::Role;
 use crate::probe::{Attached, Counters, Runs};
-use crate::sink;
+use crate::sink::Counts;
 
 /// What has been counted up to one moment.
 #[derive(Clone, Debug, Default)]
@@ -29,8 +29,8 @@ pub(crate) struct Snapshot {
     pub(crate) interfaces: Interfaces,
     /// What was asked about who is behind connections.
     pub(crate) questions: Questions,
-    /// What became of the alerts.
-    pub(crate) sinks: Vec<sink::State>,
+    /// Each sink's name, and what has become of its alerts.
+    pub(crate) sinks: Vec<(String, Counts)>,
     /// How often the configuration was read again.
     pub(crate) reloads: Reloads,
     /// How often the programs ran.

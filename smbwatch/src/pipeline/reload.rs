@@ -84,7 +84,7 @@ impl Reloader {
             tracing::warn!("`metrics`: what has changed there takes a restart");
         }
         let complete = complete(read.clone(), &following.handle).await?;
-        let sinks = stages.outlet.start_missing(&complete.sinks, self.format)?;
+        let sinks = stages.outlet.start_missing(&complete.sinks, &complete.state.spools(), self.format)?;
         let next = Next { read, complete, sinks, fresh };
         match programs.probe.change(&stages.config, &next.complete) {
             Ok(true) => self.adopt(next, None, stages, programs, following),

@@ -3,7 +3,6 @@
 mod telling;
 
 use std::num::NonZeroUsize;
-use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
@@ -304,7 +303,7 @@ impl Stages {
             states: self.correlator.states(),
             interfaces: programs.watcher.interfaces(),
             questions: self.inquiry.questions(),
-            sinks: self.outlet.states(),
+            sinks: self.outlet.counts(),
             flows: self.config.flows,
             ring_bytes: self.config.ring_bytes,
             reloads,
@@ -325,7 +324,6 @@ impl Stages {
         for waiting in self.hold.drain() {
             self.tell(&waiting, now);
         }
-        let alerted = self.account.alerted();
         let account = self.account(kernel);
         let Outlet::Sinks(sinks) = self.outlet else { anyhow::bail!("alerts go to one place only") };
         let closing: Vec<_> = self.closing.into_iter().chain(sinks.into_iter().map(Running::close)).collect();
@@ -334,8 +332,8 @@ impl Stages {
             tokio::time::sleep(Duration::from_millis(2)).await;
         }
         let sinks = closing.into_iter().map(|sink| {
-            let delivered = sink.tally.delivered.load(Ordering::Relaxed);
-            (sink.name, delivered, alerted - delivered.min(alerted))
+            let counts = sink.counts();
+            (sink.name, counts)
         });
         Ok(Summary { sinks: sinks.collect(), ..account })
     }

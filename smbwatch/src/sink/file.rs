@@ -1,55 +1,97 @@
-//! A file of one JSON document a line.
+//! A file of one JSON document a line, rotated by size and age.
 
-use std::fs::OpenOptions;
+mod rotation;
+
+use std::fs::{self, OpenOptions};
 use std::io::{self, Write as _};
-use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::os::unix::fs::OpenOptionsExt as _;
+use std::time::SystemTime;
 
-use super::Sink;
-use crate::alert::Document;
+use anyhow::Context as _;
+
+use super::{Failure, Fate, Sink};
+use crate::config::sinks::FileTarget;
+use rotation::Rotation;
 
 /// An open file. Every line is whole: what a failed write left behind is cut off again.
 pub(super) struct File {
-    path: PathBuf,
-    file: std::fs::File,
+    target: FileTarget,
+    file: fs::File,
+    began: SystemTime,
+    rotation: Rotation,
 }
 
 impl File {
     /// Opens or makes the file, readable by its owner and group alone.
-    pub(super) fn open(path: &Path) -> io::Result<Self> {
-        Ok(Self { path: path.to_owned(), file: open(path)? })
+    pub(super) fn open(target: &FileTarget) -> io::Result<Self> {
+        let file = open(target)?;
+        let began = beginning(&file);
+        Ok(Self { target: target.clone(), file, began, rotation: Rotation::default() })
     }
-}
 
-impl Sink for File {
-    fn write(&mut self, documents: &[Arc<Document>]) -> io::Result<()> {
-        let mut lines = Vec::new();
-        for document in documents {
-            serde_json::to_writer(&mut lines, &**document)?;
-            lines.push(b'\n');
-        }
+    fn write(&mut self, lines: &[u8]) -> io::Result<()> {
         let before = self.file.metadata()?.len();
-        self.file.write_all(&lines).inspect_err(|_| {
+        self.file.write_all(lines).inspect_err(|_| {
             // Another writer's lines may follow ours; then our torn one has to stay. Someone may also have
             // emptied the file; then it must not be filled up with zeros.
             let after = self.file.metadata().map_or(before, |metadata| metadata.len());
             if (before..before + lines.len() as u64).contains(&after) {
                 let _ = self.file.set_len(before);
             }
-        })
+        })?;
+        if self.target.fsync {
+            self.file.sync_data()?;
+        }
+        Ok(())
+    }
+
+    /// Begins a new file if this one is full or old, once another has not been begun yet.
+    fn rotate(&mut self, more: usize) -> io::Result<()> {
+        let size = self.file.metadata()?.len();
+        let full = self.target.size().is_some_and(|limit| size + more as u64 > limit);
+        let old =
+            self.target.age().is_some_and(|limit| self.began.elapsed().is_ok_and(|elapsed| elapsed >= limit));
+        if size == 0 || !(full || old) || self.rotation.is_busy() {
+            return Ok(());
+        }
+        Rotation::rotate(&self.target)?;
+        self.begin_anew()?;
+        self.rotation.compress(&self.target)
+    }
+
+    fn begin_anew(&mut self) -> io::Result<()> {
+        self.file = open(&self.target)?;
+        self.began = beginning(&self.file);
+        Ok(())
+    }
+}
+
+impl Sink for File {
+    fn deliver(&mut self, lines: &[Vec<u8>]) -> Result<Vec<Fate>, Failure> {
+        let bytes = lines.concat();
+        if let Err(error) = self.rotate(bytes.len()) {
+            tracing::error!("rotate {}: {error}; the old file stays in use", self.target.path.display());
+        }
+        self.write(&bytes).map_err(Failure::later)?;
+        Ok(vec![Fate::Delivered; lines.len()])
+    }
+
+    fn check(&mut self) -> Result<(), Failure> {
+        self.file.metadata().map(drop).context("look at it").map_err(Failure::later)
     }
 
     fn reopen(&mut self) {
-        match open(&self.path) {
-            Ok(file) => self.file = file,
-            Err(error) => {
-                tracing::error!("open {} again: {error}; the old file stays in use", self.path.display())
-            }
+        if let Err(error) = self.begin_anew() {
+            tracing::error!("open {} again: {error}; the old file stays in use", self.target.path.display());
         }
     }
 }
 
-fn open(path: &Path) -> io::Result<std::fs::File> {
-    use std::os::unix::fs::OpenOptionsExt as _;
-    OpenOptions::new().append(true).create(true).mode(0o640).open(path)
+fn open(target: &FileTarget) -> io::Result<fs::File> {
+    OpenOptions::new().append(true).create(true).mode(0o640).open(&target.path)
+}
+
+/// When the file was made; some file systems do not know.
+fn beginning(file: &fs::File) -> SystemTime {
+    file.metadata().and_then(|metadata| metadata.created()).unwrap_or_else(|_| SystemTime::now())
 }

@@ -1,12 +1,11 @@
 //! Standard output: readable lines on a terminal, one JSON document a line elsewhere.
 
 use std::io::{self, IsTerminal as _, Write as _};
-use std::sync::Arc;
 
 use clap::ValueEnum;
 
-use super::Sink;
-use crate::alert::{Document, text};
+use super::{Failure, Fate, Sink, encode};
+use crate::alert::Document;
 
 /// How standard output is written.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
@@ -40,28 +39,33 @@ impl Stdout {
     pub(super) fn new(format: Format) -> Self {
         Self { text: format.is_text() }
     }
-}
 
-impl Sink for Stdout {
-    fn write(&mut self, documents: &[Arc<Document>]) -> io::Result<()> {
-        let mut lines = Vec::new();
-        for document in documents {
-            if self.text {
-                lines.extend_from_slice(text::line(document).as_bytes());
-            } else {
-                serde_json::to_writer(&mut lines, &**document)?;
-            }
-            lines.push(b'\n');
-        }
+    /// Writes one alert.
+    pub(super) fn write(&self, document: &Document) -> io::Result<()> {
+        self.write_lines(&encode::line(document, self.text)?)
+    }
+
+    fn write_lines(&self, lines: &[u8]) -> io::Result<()> {
         if self.text {
             // Keeps the colours, or takes them out where NO_COLOR or a pipe asks for that.
             let mut stdout = anstream::stdout().lock();
-            stdout.write_all(&lines)?;
+            stdout.write_all(lines)?;
             stdout.flush()
         } else {
             let mut stdout = io::stdout().lock();
-            stdout.write_all(&lines)?;
+            stdout.write_all(lines)?;
             stdout.flush()
         }
+    }
+}
+
+impl Sink for Stdout {
+    fn deliver(&mut self, lines: &[Vec<u8>]) -> Result<Vec<Fate>, Failure> {
+        self.write_lines(&lines.concat()).map_err(Failure::later)?;
+        Ok(vec![Fate::Delivered; lines.len()])
+    }
+
+    fn check(&mut self) -> Result<(), Failure> {
+        Ok(())
     }
 }

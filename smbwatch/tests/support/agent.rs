@@ -238,7 +238,9 @@ pub fn configure(lab: &Lab, config: &str) -> PathBuf {
     let (path, new) = (lab.folder().join("smbwatch.toml"), lab.folder().join("smbwatch.toml.new"));
     let each = if config.contains("incident_seconds") { "" } else { "incident_seconds = 0\n" };
     // What this machine remembers is no business of a test.
-    let state = if config.contains("[state]") { "" } else { "\n[state]\ndestinations = 0\n" };
+    let folder = lab.folder().join("state");
+    let state = format!("\n[state]\ndir = {folder:?}\ndestinations = 0\n");
+    let state = if config.contains("[state]") { "" } else { &state };
     fs::write(&new, format!("{each}{config}{state}")).expect("write the configuration");
     fs::rename(new, &path).expect("rename the configuration");
     path

@@ -1,0 +1,286 @@
+//! Where alerts go: what the `[[sinks]]` mean.
+
+mod receiver;
+mod url;
+
+use std::collections::HashSet;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use serde::Deserialize;
+
+use super::file;
+use crate::sink::{Filter, Secret};
+pub use receiver::{End, Receiver};
+pub use url::Url;
+
+const MIB: u64 = 1 << 20;
+
+/// A checked sink.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SinkConfig {
+    /// Its name for people, and that of its spool's file.
+    pub name: String,
+    /// Which alerts it is given.
+    pub filter: Filter,
+    /// Bytes of alerts that its spool holds; 0: it has none on disk.
+    pub spool_bytes: u64,
+    /// The place itself.
+    pub target: Target,
+}
+
+/// The place that alerts are handed to.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(tag = "type", rename_all = "lowercase")]
+pub enum Target {
+    /// Standard output.
+    Stdout(StdoutTarget),
+    /// A file of one document a line.
+    File(FileTarget),
+    /// A syslog receiver.
+    Syslog(SyslogTarget),
+    /// The journal of systemd.
+    Journald(JournaldTarget),
+    /// A web service.
+    Webhook(WebhookTarget),
+    /// A data stream of Elasticsearch or OpenSearch.
+    Elasticsearch(ElasticsearchTarget),
+}
+
+/// Standard output.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct StdoutTarget {}
+
+/// A file of one document a line.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct FileTarget {
+    /// The file.
+    pub path: PathBuf,
+    /// MiB from which on it is rotated; 0: never for its size.
+    #[serde(default)]
+    pub rotate_mib: u64,
+    /// Hours after which it is rotated; 0: never for its age.
+    #[serde(default)]
+    pub rotate_hours: u32,
+    /// Old files that are kept.
+    #[serde(default = "seven")]
+    pub keep: u32,
+    /// What is done with old files.
+    #[serde(default)]
+    pub compress: Compress,
+    /// Every batch is on disk before it counts as delivered.
+    #[serde(default)]
+    pub fsync: bool,
+}
+
+/// What is done with old files.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Compress {
+    /// They are compressed by gzip.
+    #[default]
+    Gzip,
+    /// They stay as they are.
+    None,
+}
+
+/// A syslog receiver.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SyslogTarget {
+    /// Where it listens.
+    pub address: Receiver,
+    /// What is sent.
+    #[serde(default)]
+    pub format: Payload,
+    /// As which part of a system.
+    #[serde(default)]
+    pub facility: Facility,
+    /// Certificates of the authorities that are trusted; without it, those of the system.
+    pub ca: Option<PathBuf>,
+}
+
+/// What a syslog message says.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Payload {
+    /// The document.
+    #[default]
+    Json,
+    /// Its main fields, in the Common Event Format.
+    Cef,
+}
+
+/// A part of a system, RFC 5424, section 6.2.1.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+#[expect(missing_docs, reason = "the names are those of syslog(3)")]
+pub enum Facility {
+    #[default]
+    Daemon,
+    Auth,
+    Authpriv,
+    Local0,
+    Local1,
+    Local2,
+    Local3,
+    Local4,
+    Local5,
+    Local6,
+    Local7,
+}
+
+impl Facility {
+    pub(crate) const fn code(self) -> u8 {
+        match self {
+            Self::Daemon => 3,
+            Self::Auth => 4,
+            Self::Authpriv => 10,
+            Self::Local0 => 16,
+            Self::Local1 => 17,
+            Self::Local2 => 18,
+            Self::Local3 => 19,
+            Self::Local4 => 20,
+            Self::Local5 => 21,
+            Self::Local6 => 22,
+            Self::Local7 => 23,
+        }
+    }
+}
+
+/// The journal of systemd.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct JournaldTarget {
+    /// Its socket.
+    #[serde(default = "journal_socket")]
+    pub socket: PathBuf,
+}
+
+fn journal_socket() -> PathBuf {
+    PathBuf::from("/run/systemd/journal/socket")
+}
+
+/// A web service.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct WebhookTarget {
+    /// Where alerts are posted to.
+    pub url: Url,
+    /// How many at once.
+    #[serde(default)]
+    pub body: Body,
+    /// The key of an HMAC-SHA256 of the body.
+    pub hmac: Option<Secret>,
+    /// A token for the `Authorization` header.
+    pub bearer: Option<Secret>,
+    /// Certificates of the authorities that are trusted; without it, those of the system.
+    pub ca: Option<PathBuf>,
+}
+
+/// What one request holds.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Body {
+    /// One document a line.
+    #[default]
+    Lines,
+    /// One document.
+    One,
+}
+
+/// A data stream.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ElasticsearchTarget {
+    /// Where the cluster answers.
+    pub url: Url,
+    /// The name of the data stream.
+    #[serde(default = "data_stream")]
+    pub data_stream: String,
+    /// An API key, encoded as the cluster gives it.
+    pub api_key: Option<Secret>,
+    /// Certificates of the authorities that are trusted; without it, those of the system.
+    pub ca: Option<PathBuf>,
+}
+
+fn data_stream() -> String {
+    "logs-smbwatch.alert-default".to_owned()
+}
+
+const fn seven() -> u32 {
+    7
+}
+
+impl FileTarget {
+    pub(crate) fn size(&self) -> Option<u64> {
+        (self.rotate_mib > 0).then(|| self.rotate_mib.saturating_mul(MIB))
+    }
+
+    pub(crate) fn age(&self) -> Option<Duration> {
+        (self.rotate_hours > 0).then(|| Duration::from_secs(u64::from(self.rotate_hours) * 3600))
+    }
+}
+
+impl Target {
+    /// Whether it takes an alert at once, or never.
+    pub const fn is_local(&self) -> bool {
+        matches!(self, Self::Stdout(_) | Self::File(_))
+    }
+
+    fn default_name(&self) -> String {
+        match self {
+            Self::Stdout(_) => "stdout".to_owned(),
+            Self::File(target) => format!("file {}", target.path.display()),
+            Self::Syslog(_) => "syslog".to_owned(),
+            Self::Journald(_) => "journald".to_owned(),
+            Self::Webhook(_) => "webhook".to_owned(),
+            Self::Elasticsearch(_) => "elasticsearch".to_owned(),
+        }
+    }
+}
+
+impl SinkConfig {
+    /// Standard output, for every alert.
+    pub fn stdout() -> Self {
+        let target = Target::Stdout(StdoutTarget {});
+        Self { name: target.default_name(), filter: Filter::default(), spool_bytes: 0, target }
+    }
+
+    fn of(sink: file::Sink) -> Result<Self, String> {
+        let file::Sink { name, severity, grades, spool_mib, target } = sink;
+        if let Some(name) = &name
+            && (name.is_empty()
+                || !name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_".contains(&byte)))
+        {
+            return Err(format!("`sinks`: the name `{name}`; use letters, digits, `-` and `_`"));
+        }
+        let name = name.unwrap_or_else(|| target.default_name());
+        if spool_mib.is_some() && target.is_local() {
+            return Err(format!(
+                "`sinks`: {name} has no spool, since it is on this host; remove `spool_mib`"
+            ));
+        }
+        if let Target::Elasticsearch(ElasticsearchTarget { data_stream, .. }) = &target
+            && !data_stream.bytes().all(|byte| matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'-' | b'_' | b'.'))
+        {
+            return Err(format!(
+                "`sinks`: the data stream `{data_stream}`; use lower-case letters, digits, `-`, `_` and `.`"
+            ));
+        }
+        let spool_bytes = if target.is_local() { 0 } else { spool_mib.unwrap_or(64).saturating_mul(MIB) };
+        Ok(Self { name, filter: Filter { severity, grades }, spool_bytes, target })
+    }
+
+    /// Checks a list of sinks.
+    pub(super) fn all(sinks: Vec<file::Sink>) -> Result<Vec<Self>, String> {
+        let sinks: Vec<Self> = sinks.into_iter().map(Self::of).collect::<Result<_, _>>()?;
+        let mut names = HashSet::new();
+        match sinks.iter().find(|sink| !names.insert(&sink.name)) {
+            Some(sink) => Err(format!("`sinks`: two are called `{0}`; give one another `name`", sink.name)),
+            None => Ok(sinks),
+        }
+    }
+}

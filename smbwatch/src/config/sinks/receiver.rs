@@ -1,0 +1,109 @@
+//! Where syslog goes: `unix:///dev/log`, `udp://HOST:PORT`, `tcp://HOST:PORT` or `tls://HOST:PORT`.
+
+use std::fmt;
+use std::io;
+use std::net::{SocketAddr, ToSocketAddrs as _};
+use std::path::PathBuf;
+
+use serde::Deserialize;
+
+/// A syslog receiver.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(try_from = "String")]
+pub enum Receiver {
+    /// A Unix datagram socket.
+    Unix(PathBuf),
+    /// RFC 5426.
+    Udp(End),
+    /// RFC 6587 with octet counting.
+    Tcp(End),
+    /// RFC 5425.
+    Tls(End),
+}
+
+/// A host by name or address, and a port.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct End {
+    /// The host; an IPv6 address is in brackets.
+    pub host: String,
+    /// The port.
+    pub port: u16,
+}
+
+impl End {
+    /// Looks it up.
+    pub(crate) fn address(&self) -> io::Result<SocketAddr> {
+        let mut addresses = self.to_string().to_socket_addrs()?;
+        addresses.next().ok_or_else(|| io::Error::other(format!("{} has no address", self.host)))
+    }
+
+    pub(crate) fn is_ipv6(&self) -> io::Result<bool> {
+        Ok(self.address()?.is_ipv6())
+    }
+}
+
+impl TryFrom<String> for Receiver {
+    type Error = String;
+
+    fn try_from(text: String) -> Result<Self, String> {
+        let end = |rest: &str| {
+            let (host, port) = rest.rsplit_once(':')?;
+            let port = port.parse().ok().filter(|port| *port != 0)?;
+            (!host.is_empty() && !host.contains('/')).then(|| End { host: host.to_owned(), port })
+        };
+        let parsed = text.split_once("://").and_then(|(scheme, rest)| match scheme {
+            "unix" if rest.starts_with('/') => Some(Self::Unix(rest.into())),
+            "udp" => end(rest).map(Self::Udp),
+            "tcp" => end(rest).map(Self::Tcp),
+            "tls" => end(rest).map(Self::Tls),
+            _ => None,
+        });
+        parsed.ok_or_else(|| {
+            format!(
+                "`{text}` is no syslog address; write `unix:///dev/log`, or `tls://HOST:6514` (or udp, tcp)"
+            )
+        })
+    }
+}
+
+impl fmt::Display for End {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, "{}:{}", self.host, self.port)
+    }
+}
+
+impl fmt::Display for Receiver {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Unix(path) => write!(formatter, "unix://{}", path.display()),
+            Self::Udp(end) => write!(formatter, "udp://{end}"),
+            Self::Tcp(end) => write!(formatter, "tcp://{end}"),
+            Self::Tls(end) => write!(formatter, "tls://{end}"),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_address_is_read_as_it_is_written() {
+        for text in
+            ["unix:///dev/log", "udp://siem:514", "tcp://[2001:db8::1]:601", "tls://siem.example.org:6514"]
+        {
+            assert_eq!(Receiver::try_from(text.to_owned()).map(|read| read.to_string()), Ok(text.to_owned()));
+        }
+        for text in [
+            "/dev/log",
+            "unix://dev/log",
+            "tcp://siem",
+            "tcp://siem:0",
+            "tcp://:1",
+            "http://siem:80",
+            "udp://a/b:1",
+        ] {
+            assert!(Receiver::try_from(text.to_owned()).is_err(), "{text}");
+        }
+    }
+}

@@ -1,0 +1,63 @@
+//! A data stream of Elasticsearch or OpenSearch, written by `_bulk`, whose items are answered one by one.
+
+mod answer;
+
+use anyhow::{Context as _, anyhow};
+use hyper::Method;
+use hyper::header::{AUTHORIZATION, CONTENT_TYPE, HeaderValue};
+
+use super::http::{Client, Headers};
+use super::webhook::authorization;
+use super::{Failure, Fate, Sink};
+use crate::config::sinks::ElasticsearchTarget;
+
+/// Only what is read of the answer.
+const FILTER: &str = "filter_path=errors,items.*.status,items.*.error.type,items.*.error.reason";
+
+pub(super) struct Elasticsearch {
+    client: Client,
+    folder: String,
+    data_stream: String,
+    authorization: Option<HeaderValue>,
+}
+
+impl Elasticsearch {
+    pub(super) fn new(target: &ElasticsearchTarget) -> anyhow::Result<Self> {
+        Ok(Self {
+            client: Client::new(&target.url, target.ca.as_deref())?,
+            folder: target.url.path.trim_end_matches('/').to_owned(),
+            data_stream: target.data_stream.clone(),
+            authorization: authorization("ApiKey", target.api_key.as_ref())?,
+        })
+    }
+
+    fn headers(&self) -> Headers {
+        let content = (CONTENT_TYPE, HeaderValue::from_static("application/x-ndjson"));
+        let key = self.authorization.clone().map(|value| (AUTHORIZATION, value));
+        std::iter::once(content).chain(key).collect()
+    }
+}
+
+impl Sink for Elasticsearch {
+    fn deliver(&mut self, actions: &[Vec<u8>]) -> Result<Vec<Fate>, Failure> {
+        let path = format!("{}/{}/_bulk?{FILTER}", self.folder, self.data_stream);
+        let answer = self.client.send(Method::POST, &path, self.headers(), actions.concat())?;
+        if let Some(failure) = answer.failure() {
+            return Err(failure);
+        }
+        let fates = answer::fates(&answer.body).context("an answer that _bulk does not give");
+        let fates = fates.map_err(Failure::later)?;
+        if fates.len() != actions.len() {
+            let (told, sent) = (fates.len(), actions.len());
+            return Err(Failure::later(anyhow!("answered for {told} of {sent} documents")));
+        }
+        Ok(fates)
+    }
+
+    /// Asks who it is, which needs the key.
+    fn check(&mut self) -> Result<(), Failure> {
+        let path = format!("{}/", self.folder);
+        let answer = self.client.send(Method::GET, &path, self.headers(), Vec::new())?;
+        answer.failure().map_or(Ok(()), Err)
+    }
+}

@@ -1,0 +1,151 @@
+//! A client of one web service: a connection that is kept, and one request at a time.
+
+use std::path::Path;
+use std::time::Duration;
+
+use anyhow::{Context as _, anyhow};
+use http_body_util::{BodyExt as _, Full, Limited};
+use hyper::body::Bytes;
+use hyper::client::conn::http1::{SendRequest, handshake};
+use hyper::header::{HOST, HeaderMap, HeaderName, HeaderValue, RETRY_AFTER, USER_AGENT};
+use hyper::{Method, Request, StatusCode};
+use hyper_util::rt::TokioIo;
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::TcpStream;
+use tokio::runtime::{Builder, Runtime};
+use tokio::time::timeout;
+use tokio_rustls::TlsConnector;
+
+use super::{Failure, tls};
+use crate::config::sinks::Url;
+
+const CONNECT: Duration = Duration::from_secs(10);
+const EXCHANGE: Duration = Duration::from_secs(30);
+/// Bytes of one answer that are read.
+const MAX_ANSWER: usize = 4 << 20;
+
+/// Headers of a request besides those that every request has.
+pub(super) type Headers = Vec<(HeaderName, HeaderValue)>;
+
+/// A client of one web service.
+pub(super) struct Client {
+    runtime: Runtime,
+    url: Url,
+    tls: Option<TlsConnector>,
+    connection: Option<SendRequest<Full<Bytes>>>,
+}
+
+/// What was answered.
+pub(super) struct Answer {
+    pub(super) status: StatusCode,
+    pub(super) after: Option<Duration>,
+    pub(super) body: Bytes,
+}
+
+impl Client {
+    pub(super) fn new(url: &Url, ca: Option<&Path>) -> anyhow::Result<Self> {
+        let runtime = Builder::new_current_thread().enable_all().build().context("start the runtime")?;
+        let tls = url.secure.then(|| tls::client(ca)).transpose()?.map(TlsConnector::from);
+        Ok(Self { runtime, url: url.clone(), tls, connection: None })
+    }
+
+    /// Only connects.
+    pub(super) fn check(&mut self) -> Result<(), Failure> {
+        let Self { runtime, url, tls, .. } = self;
+        runtime.block_on(connect(url, tls.as_ref())).map(drop).map_err(Failure::later)
+    }
+
+    /// Sends a request, and waits for the whole answer.
+    pub(super) fn send(
+        &mut self,
+        method: Method,
+        path: &str,
+        headers: Headers,
+        body: Vec<u8>,
+    ) -> Result<Answer, Failure> {
+        let Self { runtime, url, tls, connection } = self;
+        let body = Bytes::from(body);
+        let request = || {
+            let mut request = Request::builder()
+                .method(method.clone())
+                .uri(path)
+                .header(HOST, url.end.to_string())
+                .header(USER_AGENT, concat!("smbwatch/", env!("CARGO_PKG_VERSION")))
+                .body(Full::new(body.clone()))?;
+            request.headers_mut().extend(headers.iter().cloned());
+            anyhow::Ok(request)
+        };
+        let exchange = async {
+            // The other side may have closed one that was kept, which is no failure.
+            if let Some(mut kept) = connection.take()
+                && let Ok(answer) = answer(&mut kept, request()?).await
+            {
+                *connection = Some(kept);
+                return anyhow::Ok(answer);
+            }
+            let mut new = connect(url, tls.as_ref()).await?;
+            let answer = answer(&mut new, request()?).await.with_context(|| url.to_string())?;
+            *connection = Some(new);
+            Ok(answer)
+        };
+        let answered = runtime.block_on(async {
+            timeout(EXCHANGE, exchange).await.map_err(|_| anyhow!("{url}: no answer within {EXCHANGE:?}"))
+        });
+        answered.and_then(|answered| answered).map_err(Failure::later)
+    }
+}
+
+async fn connect(url: &Url, tls: Option<&TlsConnector>) -> anyhow::Result<SendRequest<Full<Bytes>>> {
+    let connect = async {
+        let stream = TcpStream::connect(url.end.to_string()).await?;
+        stream.set_nodelay(true)?;
+        match tls {
+            Some(tls) => speak(tls.connect(tls::server_name(&url.end.host)?, stream).await?).await,
+            None => speak(stream).await,
+        }
+    };
+    let connected = timeout(CONNECT, connect).await;
+    let connected = connected.map_err(|_| anyhow!("no connection within {CONNECT:?}"));
+    connected.and_then(|connected| connected).with_context(|| format!("connect to {url}"))
+}
+
+async fn speak(
+    stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
+) -> anyhow::Result<SendRequest<Full<Bytes>>> {
+    let (sender, connection) = handshake(TokioIo::new(stream)).await?;
+    // It ends with the sender, or the runtime. Whoever waits for an answer is told of its errors as well.
+    tokio::spawn(connection);
+    Ok(sender)
+}
+
+async fn answer(
+    sender: &mut SendRequest<Full<Bytes>>,
+    request: Request<Full<Bytes>>,
+) -> anyhow::Result<Answer> {
+    sender.ready().await?;
+    let response = sender.send_request(request).await?;
+    let (status, after) = (response.status(), retry_after(response.headers()));
+    let body = Limited::new(response.into_body(), MAX_ANSWER).collect().await;
+    let body = body.map_err(|error| anyhow!("read the answer: {error}"))?;
+    Ok(Answer { status, after, body: body.to_bytes() })
+}
+
+/// In seconds; dates are not read.
+fn retry_after(headers: &HeaderMap) -> Option<Duration> {
+    headers.get(RETRY_AFTER)?.to_str().ok()?.parse().ok().map(Duration::from_secs)
+}
+
+impl Answer {
+    /// What an answer means for the whole of a request, if that was not taken.
+    pub(super) fn failure(&self) -> Option<Failure> {
+        let Self { status, after, .. } = self;
+        let later = |advice: &str| Some(Failure::Later(anyhow!("answered {status}{advice}"), *after));
+        match status.as_u16() {
+            200..=299 => None,
+            401 | 403 => later("; give it a key that may write there"),
+            300..=399 | 404 | 405 => later("; correct its `url`"),
+            408 | 425 | 429 | 500..=599 => later(""),
+            _ => Some(Failure::Refused(format!("answered {status}"))),
+        }
+    }
+}

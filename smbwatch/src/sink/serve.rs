@@ -1,0 +1,221 @@
+//! What a sink's threads do: take alerts from the queue, and hand them over until they are taken.
+
+use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use anyhow::anyhow;
+use backon::{BackoffBuilder as _, ExponentialBackoff, ExponentialBuilder};
+use tokio::sync::mpsc;
+
+use super::spool::{Entry, Spool};
+use super::tally::Tally;
+use super::{BATCH, Encode, Failure, Fate, Message, Sink};
+
+const FIRST_PAUSE: Duration = Duration::from_millis(200);
+const LONGEST_PAUSE: Duration = Duration::from_secs(60);
+
+/// Writes what comes, once: for sinks on this host, which take an alert or lose it.
+pub(super) fn write(
+    mut sink: Box<dyn Sink>,
+    encode: &Encode,
+    mut queue: mpsc::Receiver<Message>,
+    name: &str,
+    tally: &Tally,
+) {
+    let mut health = Health::new(name, "alerts are counted until writing works again");
+    let mut messages = Vec::with_capacity(BATCH);
+    while queue.blocking_recv_many(&mut messages, BATCH) > 0 {
+        let reopen = messages.iter().any(|message| matches!(message, Message::Reopen));
+        let bodies = encode_all(&mut messages, encode, tally);
+        if !bodies.is_empty() {
+            let written = sink.deliver(&bodies);
+            let count = bodies.len() as u64;
+            tally.update(|counts| {
+                counts.queued -= count;
+                *if written.is_ok() { &mut counts.delivered } else { &mut counts.lost.failed } += count;
+            });
+            health.note(written.err().as_ref());
+        }
+        if reopen {
+            sink.reopen();
+        }
+    }
+}
+
+/// Keeps what comes in the spool, and delivers what is in it, each in a thread of its own.
+pub(super) fn keep(
+    sink: Box<dyn Sink>,
+    encode: &Encode,
+    queue: mpsc::Receiver<Message>,
+    spool: &Spool,
+    tally: &Tally,
+    name: &str,
+) {
+    let (wake, awoken) = sync_channel(1);
+    thread::scope(|scope| {
+        let delivering = thread::Builder::new().name("sink".to_owned());
+        if let Err(error) = delivering.spawn_scoped(scope, move || deliver(sink, spool, &awoken, name)) {
+            tracing::error!("sink {name}: {error}; what comes is kept for the next start");
+        }
+        self::spool(encode, queue, spool, tally, &wake);
+        drop(wake);
+    });
+}
+
+/// Moves alerts from the queue into the spool, however slow the sink is.
+fn spool(
+    encode: &Encode,
+    mut queue: mpsc::Receiver<Message>,
+    spool: &Spool,
+    tally: &Tally,
+    wake: &SyncSender<()>,
+) {
+    let mut messages = Vec::with_capacity(BATCH);
+    while queue.blocking_recv_many(&mut messages, BATCH) > 0 {
+        let bodies = encode_all(&mut messages, encode, tally);
+        if !bodies.is_empty() {
+            spool.append(&bodies);
+            // One that waits already does for all.
+            let _ = wake.try_send(());
+        }
+    }
+}
+
+/// Delivers what is in the spool, until it is empty and closed. What fails then stays.
+fn deliver(mut sink: Box<dyn Sink>, spool: &Spool, awoken: &Receiver<()>, name: &str) {
+    let mut health = Health::new(name, "it is tried again until it works");
+    let mut most = BATCH;
+    let mut pauses = pauses();
+    loop {
+        let pause = match spool.oldest(most) {
+            Ok(batch) if batch.is_empty() => match awoken.recv() {
+                Ok(()) => continue,
+                Err(_) => return,
+            },
+            Ok(batch) => match hand_over(sink.as_mut(), spool, batch, &mut most, name) {
+                Ok(()) => {
+                    health.note(None);
+                    pauses = self::pauses();
+                    continue;
+                }
+                Err(failure) => {
+                    health.note(Some(&failure));
+                    failure.after()
+                }
+            },
+            // The spool says what is wrong.
+            Err(_) => None,
+        };
+        let pause = pauses.next().unwrap_or(LONGEST_PAUSE).max(pause.unwrap_or_default());
+        if !rest(awoken, pause.min(LONGEST_PAUSE)) {
+            return;
+        }
+    }
+}
+
+/// Offers a batch; one that is refused as a whole is cut, to find out what is wrong with it.
+fn hand_over(
+    sink: &mut dyn Sink,
+    spool: &Spool,
+    batch: Vec<Entry>,
+    most: &mut usize,
+    name: &str,
+) -> Result<(), Failure> {
+    let (keys, bodies): (Vec<u64>, Vec<Vec<u8>>) = batch.into_iter().unzip();
+    let fates = match sink.deliver(&bodies) {
+        Ok(fates) => fates,
+        Err(Failure::Refused(_)) if bodies.len() > 1 => {
+            *most = bodies.len().div_ceil(2);
+            return Ok(());
+        }
+        Err(Failure::Refused(reason)) => vec![Fate::Refused(reason)],
+        Err(failure) => return Err(failure),
+    };
+    *most = (*most * 2).min(BATCH);
+    let (mut delivered, mut refused) = (Vec::new(), Vec::new());
+    let (mut why_refused, mut why_again) = (None, None);
+    for (key, fate) in keys.into_iter().zip(fates) {
+        match fate {
+            Fate::Delivered => delivered.push(key),
+            Fate::Refused(reason) => {
+                refused.push(key);
+                why_refused.get_or_insert(reason);
+            }
+            Fate::Again(reason) => {
+                why_again.get_or_insert(reason);
+            }
+        }
+    }
+    spool.settle(&delivered, &refused);
+    if let Some(reason) = why_refused {
+        tracing::error!("sink {name}: {} alerts are refused, and lost: {reason}", refused.len());
+    }
+    why_again.map_or(Ok(()), |reason| Err(Failure::later(anyhow!(reason))))
+}
+
+/// Waits; whether there is a reason to go on.
+fn rest(awoken: &Receiver<()>, pause: Duration) -> bool {
+    let until = Instant::now() + pause;
+    loop {
+        match awoken.recv_timeout(until.saturating_duration_since(Instant::now())) {
+            // More alerts do not make the other side well.
+            Ok(()) => {}
+            Err(RecvTimeoutError::Timeout) => return true,
+            Err(RecvTimeoutError::Disconnected) => return false,
+        }
+    }
+}
+
+fn pauses() -> ExponentialBackoff {
+    ExponentialBuilder::default()
+        .with_min_delay(FIRST_PAUSE)
+        .with_max_delay(LONGEST_PAUSE)
+        .without_max_times()
+        .with_jitter()
+        .build()
+}
+
+fn encode_all(messages: &mut Vec<Message>, encode: &Encode, tally: &Tally) -> Vec<Vec<u8>> {
+    let documents = messages.drain(..).filter_map(|message| match message {
+        Message::Alert(document) => Some(document),
+        Message::Reopen => None,
+    });
+    documents
+        .filter_map(|document| {
+            encode(&document)
+                .inspect_err(|error| {
+                    tracing::error!("alert {}: {error}", document.event.id);
+                    tally.update(|counts| {
+                        counts.queued -= 1;
+                        counts.lost.failed += 1;
+                    });
+                })
+                .ok()
+        })
+        .collect()
+}
+
+/// Says when a sink begins to fail, and when it works again.
+struct Health {
+    name: String,
+    consequence: &'static str,
+    failing: bool,
+}
+
+impl Health {
+    fn new(name: &str, consequence: &'static str) -> Self {
+        Self { name: name.to_owned(), consequence, failing: false }
+    }
+
+    fn note(&mut self, failure: Option<&Failure>) {
+        match failure {
+            Some(failure) if !self.failing => {
+                tracing::error!("sink {}: {failure}; {}", self.name, self.consequence);
+            }
+            None if self.failing => tracing::warn!("sink {}: writing works again", self.name),
+            Some(_) | None => {}
+        }
+        self.failing = failure.is_some();
+    }
+}

@@ -1,0 +1,221 @@
+//! Alerts of one sink that are still to be delivered, oldest first, on disk or in memory.
+
+mod error;
+mod place;
+#[cfg(test)]
+mod tests;
+
+use std::collections::BTreeSet;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use redb::{Database, ReadableTable as _, Table, TableDefinition};
+
+use super::tally::Tally;
+pub(super) use error::Error;
+pub(super) use place::Place;
+
+/// Encoded alerts, by the order in which they were made; from 1.
+const ALERTS: TableDefinition<'_, u64, &[u8]> = TableDefinition::new("alerts");
+/// Bytes of alerts that are taken out at once.
+const BATCH_BYTES: usize = 1 << 20;
+/// What the store needs for one alert besides its bytes.
+const OVERHEAD: usize = 64;
+
+/// An alert in the spool: its number, and its bytes.
+pub(super) type Entry = (u64, Vec<u8>);
+
+/// A bounded store that survives the process, or not, as its place does.
+pub(super) struct Spool {
+    place: Place,
+    limit: u64,
+    tally: Arc<Tally>,
+    name: String,
+    state: Mutex<State>,
+}
+
+#[derive(Default)]
+struct State {
+    /// None after it has failed, until it is opened again.
+    database: Option<Database>,
+    next: u64,
+    bytes: u64,
+    /// The last alert of those that are on their way.
+    taken: u64,
+    /// What is no longer to be delivered, but still in the store.
+    settled: BTreeSet<u64>,
+    failing: bool,
+}
+
+impl Spool {
+    /// The spool of the sink `name`, in which `limit` bytes of alerts have room. It is opened when it is used first.
+    pub(super) fn new(place: Place, limit: u64, name: &str, tally: Arc<Tally>) -> Self {
+        Self { place, limit, tally, name: name.to_owned(), state: Mutex::default() }
+    }
+
+    /// Opens it now.
+    pub(super) fn open(&self) -> Result<(), Error> {
+        self.reopen(&mut self.lock())
+    }
+
+    /// Takes alerts from the queue. They are safe when this returns; the oldest make room for them.
+    pub(super) fn append(&self, bodies: &[Vec<u8>]) {
+        let mut state = self.lock();
+        let (count, taken) = (bodies.len() as u64, state.taken);
+        let appended = self.write(&mut state, |table, bytes, next| {
+            for (key, body) in (next..).zip(bodies) {
+                table.insert(key, body.as_slice())?;
+                *bytes += cost(body);
+            }
+            let mut evicted = 0;
+            while *bytes > self.limit {
+                let Some(oldest) = table.range(taken + 1..)?.next().transpose()? else { break };
+                let (key, size) = (oldest.0.value(), cost(oldest.1.value()));
+                drop(oldest);
+                table.remove(key)?;
+                *bytes -= size;
+                evicted += 1;
+            }
+            Ok(evicted)
+        });
+        if appended.is_ok() {
+            state.next += count;
+        }
+        let bytes = state.bytes;
+        self.tally.update(|counts| {
+            counts.queued -= count;
+            counts.spooled_bytes = bytes;
+            match appended {
+                Ok(evicted) => {
+                    counts.spooled = counts.spooled + count - evicted;
+                    counts.lost.evicted += evicted;
+                }
+                Err(_) => counts.lost.unspooled += count,
+            }
+        });
+    }
+
+    /// The oldest alerts, at most so many, which are then on their way until they are settled.
+    pub(super) fn oldest(&self, most: usize) -> Result<Vec<Entry>, Error> {
+        let mut state = self.lock();
+        let read = self.read(&mut state, most);
+        let entries = self.note(&mut state, read)?;
+        state.taken = entries.last().map_or(0, |(key, _)| *key);
+        Ok(entries)
+    }
+
+    /// Ends the way of the alerts that were taken out; those that are in neither list stay.
+    pub(super) fn settle(&self, delivered: &[u64], refused: &[u64]) {
+        let mut state = self.lock();
+        state.taken = 0;
+        state.settled.extend(delivered.iter().chain(refused));
+        self.tally.update(|counts| {
+            counts.spooled -= (delivered.len() + refused.len()) as u64;
+            counts.delivered += delivered.len() as u64;
+            counts.lost.refused += refused.len() as u64;
+        });
+        // What cannot be removed now is passed over, and removed with the next that can.
+        let _ = self.write(&mut state, |_, _, _| Ok(()));
+        self.tally.update(|counts| counts.spooled_bytes = state.bytes);
+    }
+
+    fn read(&self, state: &mut State, most: usize) -> Result<Vec<Entry>, Error> {
+        let database = self.database(state)?;
+        let table = database.begin_read()?.open_table(ALERTS)?;
+        let (mut entries, mut bytes) = (Vec::new(), 0);
+        for entry in table.iter()? {
+            let (key, body) = entry?;
+            if entries.len() == most || (bytes > 0 && bytes + body.value().len() > BATCH_BYTES) {
+                break;
+            }
+            if !state.settled.contains(&key.value()) {
+                bytes += body.value().len();
+                entries.push((key.value(), body.value().to_vec()));
+            }
+        }
+        Ok(entries)
+    }
+
+    /// Changes the store durably, or not at all. The change is given the bytes in it, to correct, and the next number.
+    fn write<T>(
+        &self,
+        state: &mut State,
+        change: impl FnOnce(&mut Table<'_, u64, &[u8]>, &mut u64, u64) -> Result<T, Error>,
+    ) -> Result<T, Error> {
+        let written = self.try_write(state, change);
+        self.note(state, written)
+    }
+
+    fn try_write<T>(
+        &self,
+        state: &mut State,
+        change: impl FnOnce(&mut Table<'_, u64, &[u8]>, &mut u64, u64) -> Result<T, Error>,
+    ) -> Result<T, Error> {
+        let transaction = self.database(state)?.begin_write()?;
+        // Known since the store was opened, perhaps just now.
+        let (mut bytes, next) = (state.bytes, state.next);
+        let mut table = transaction.open_table(ALERTS)?;
+        for key in &state.settled {
+            if let Some(body) = table.remove(key)? {
+                bytes -= cost(body.value());
+            }
+        }
+        let changed = change(&mut table, &mut bytes, next)?;
+        drop(table);
+        transaction.commit()?;
+        state.bytes = bytes;
+        state.settled.clear();
+        Ok(changed)
+    }
+
+    /// Says the first of several failures; the store is opened anew after each.
+    fn note<T>(&self, state: &mut State, result: Result<T, Error>) -> Result<T, Error> {
+        match &result {
+            Ok(_) if state.failing => tracing::warn!("sink {}: the spool works again", self.name),
+            Err(error) if !state.failing => tracing::error!(
+                "sink {}: spool {}: {error}; alerts are counted as lost until it works again",
+                self.name,
+                self.place
+            ),
+            Ok(_) | Err(_) => {}
+        }
+        state.failing = result.is_err();
+        if state.failing {
+            state.database = None;
+        }
+        result
+    }
+
+    fn database<'a>(&self, state: &'a mut State) -> Result<&'a Database, Error> {
+        if state.database.is_none() {
+            self.reopen(state)?;
+        }
+        state.database.as_ref().ok_or_else(|| redb::Error::DatabaseAlreadyOpen.into())
+    }
+
+    /// Opens the store, and counts what is in it.
+    fn reopen(&self, state: &mut State) -> Result<(), Error> {
+        let (database, content) = self.place.open(&state.settled)?;
+        state.next = state.next.max(content.last + 1);
+        state.bytes = content.bytes;
+        state.database = Some(database);
+        self.tally.update(|counts| {
+            let missing = counts.spooled.saturating_sub(content.waiting);
+            let more = content.waiting.saturating_sub(counts.spooled);
+            // A write that was said to have failed may have come to be all the same.
+            let found = more.min(counts.lost.unspooled);
+            counts.lost.unspooled = counts.lost.unspooled - found + missing;
+            counts.inherited += more - found;
+            counts.spooled = content.waiting;
+            counts.spooled_bytes = content.bytes;
+        });
+        Ok(())
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn cost(body: &[u8]) -> u64 {
+    (body.len() + OVERHEAD) as u64
+}

@@ -1,0 +1,112 @@
+//! Syslog by RFC 5424, over a Unix socket, UDP, TCP with octet counting or TLS.
+
+mod stream;
+
+use std::net::UdpSocket;
+use std::os::unix::net::UnixDatagram;
+use std::time::Duration;
+
+use anyhow::Context as _;
+use nix::errno::Errno;
+
+use super::{Failure, Fate, Sink};
+use crate::config::sinks::{Receiver, SyslogTarget};
+use stream::Stream;
+
+/// How long connecting, and a receiver that takes nothing, may last.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// A syslog receiver, connected to when there is something to say.
+pub(super) struct Syslog {
+    target: SyslogTarget,
+    line: Option<Line>,
+}
+
+enum Line {
+    Unix(UnixDatagram),
+    Udp(UdpSocket),
+    Stream(Box<Stream>),
+}
+
+impl Syslog {
+    pub(super) const fn new(target: SyslogTarget) -> Self {
+        Self { target, line: None }
+    }
+
+    fn connect(&self) -> anyhow::Result<Line> {
+        let address = &self.target.address;
+        let connect = || -> anyhow::Result<Line> {
+            Ok(match address {
+                Receiver::Unix(path) => {
+                    let socket = UnixDatagram::unbound()?;
+                    socket.set_write_timeout(Some(PATIENCE))?;
+                    socket.connect(path)?;
+                    Line::Unix(socket)
+                }
+                Receiver::Udp(end) => {
+                    let any = if end.is_ipv6()? { "[::]:0" } else { "0.0.0.0:0" };
+                    let socket = UdpSocket::bind(any)?;
+                    socket.connect(end.address()?)?;
+                    Line::Udp(socket)
+                }
+                Receiver::Tcp(end) => Line::Stream(Box::new(Stream::plain(end)?)),
+                Receiver::Tls(end) => Line::Stream(Box::new(Stream::tls(end, self.target.ca.as_deref())?)),
+            })
+        };
+        connect().with_context(|| format!("connect to {address}"))
+    }
+
+    fn send(&mut self, line: &mut Line, messages: &[Vec<u8>]) -> anyhow::Result<Vec<Fate>> {
+        match line {
+            Line::Unix(socket) => datagrams(messages, |message| socket.send(message)),
+            Line::Udp(socket) => datagrams(messages, |message| socket.send(message)),
+            Line::Stream(stream) => {
+                stream.send(messages)?;
+                Ok(vec![Fate::Delivered; messages.len()])
+            }
+        }
+        .with_context(|| format!("send to {}", self.target.address))
+    }
+}
+
+impl Sink for Syslog {
+    fn deliver(&mut self, messages: &[Vec<u8>]) -> Result<Vec<Fate>, Failure> {
+        let mut line = match self.line.take() {
+            Some(line) => line,
+            None => self.connect().map_err(Failure::later)?,
+        };
+        let fates = self.send(&mut line, messages).map_err(Failure::later)?;
+        // After a failure the next attempt connects anew.
+        self.line = Some(line);
+        Ok(fates)
+    }
+
+    fn check(&mut self) -> Result<(), Failure> {
+        self.connect().map(drop).map_err(Failure::later)
+    }
+}
+
+/// Sends each message as a datagram, up to the first that fails.
+fn datagrams(
+    messages: &[Vec<u8>],
+    send: impl Fn(&[u8]) -> std::io::Result<usize>,
+) -> anyhow::Result<Vec<Fate>> {
+    let mut fates = Vec::with_capacity(messages.len());
+    for message in messages {
+        match send(message) {
+            Ok(_) => fates.push(Fate::Delivered),
+            Err(error) if error.raw_os_error() == Some(Errno::EMSGSIZE as i32) => {
+                fates.push(Fate::Refused(format!(
+                    "{} bytes are too long for a datagram; use tcp",
+                    message.len()
+                )));
+            }
+            Err(error) if fates.is_empty() => return Err(error.into()),
+            Err(error) => {
+                fates.resize(messages.len(), Fate::Again(error.to_string()));
+                break;
+            }
+        }
+    }
+    Ok(fates)
+}

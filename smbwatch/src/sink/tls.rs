@@ -1,0 +1,33 @@
+//! What sinks need of TLS: whom to trust, and how to say who is called.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use anyhow::Context as _;
+use rustls::pki_types::pem::PemObject as _;
+use rustls::pki_types::{CertificateDer, ServerName};
+use rustls::{ClientConfig, RootCertStore};
+
+/// Trusts the authorities in the PEM file `ca`, or those of the system.
+pub(super) fn client(ca: Option<&Path>) -> anyhow::Result<Arc<ClientConfig>> {
+    let mut roots = RootCertStore::empty();
+    if let Some(path) = ca {
+        let name = || format!("read the certificates in {}", path.display());
+        for certificate in CertificateDer::pem_file_iter(path).with_context(name)? {
+            roots.add(certificate.with_context(name)?).with_context(name)?;
+        }
+    } else {
+        roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
+    }
+    let place = ca.map_or_else(|| "this system".into(), |path| path.display().to_string());
+    anyhow::ensure!(!roots.is_empty(), "{place} holds no certificates of authorities; name some by `ca`");
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let builder = ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions()?;
+    Ok(Arc::new(builder.with_root_certificates(roots).with_no_client_auth()))
+}
+
+/// The name that the other side's certificate must have.
+pub(super) fn server_name(host: &str) -> anyhow::Result<ServerName<'static>> {
+    let bare = host.trim_start_matches('[').trim_end_matches(']');
+    ServerName::try_from(bare.to_owned()).with_context(|| format!("`{host}` is no name of a server"))
+}
