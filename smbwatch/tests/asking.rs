@@ -118,6 +118,11 @@ fn a_reload_forgets_no_count() {
     send_frames(&lab, &[syn(NOBODY), syn(OTHER)]);
     assert_eq!(hits(), [row(OTHER, 1), row(NOBODY, 4)]);
     assert!(agent.reload(&lab, &format!("ports = [139, 445, 4450]\n{both}")), "other settings");
+    // Until they have taken over, the programs before count as well.
+    let deadline = std::time::Instant::now() + support::agent::PATIENCE;
+    while Answer::metrics(&lab).sum("smbwatch_interfaces_waiting", "") != 0 {
+        assert!(std::time::Instant::now() < deadline, "they do not take over");
+    }
     send_frames(&lab, &[syn(NOBODY), syn(OTHER), syn(OTHER)]);
     assert_eq!(hits(), [row(OTHER, 3), row(NOBODY, 5)]);
     assert!(agent.reload(&lab, &exception(OTHER)));
