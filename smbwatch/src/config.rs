@@ -105,7 +105,7 @@ pub struct Config {
     pub embedded_ipv4: bool,
     /// Destinations that do not match, and their carve-outs; the longest prefix decides.
     pub destinations: Vec<Range>,
-    /// Exceptions that the agent decides.
+    /// Exceptions. Those that the kernel decides are among the destinations too.
     pub exceptions: Vec<Exception>,
     /// Processes are found by hooks on `connect`.
     pub owners: bool,
@@ -322,13 +322,11 @@ impl Config {
 
     /// Adds exceptions. Those of the kernel take in whatever inside them is called globally reachable.
     fn except(&mut self, exceptions: Vec<Exception>) {
-        let (simple, others): (Vec<_>, Vec<_>) =
-            exceptions.into_iter().partition(|exception| exception.is_for_kernel().is_some());
-        self.exceptions = others;
-        let simple: Vec<(IpNet, String)> = simple
-            .into_iter()
-            .filter_map(|exception| Some((exception.is_for_kernel()?, exception.reason)))
+        let simple: Vec<(IpNet, String)> = exceptions
+            .iter()
+            .filter_map(|exception| Some((exception.is_for_kernel()?, exception.reason.clone())))
             .collect();
+        self.exceptions = exceptions;
         for range in self.destinations.iter_mut().filter(|range| range.kind == Kind::Public) {
             if let Some((_, reason)) = simple.iter().find(|(around, _)| around.contains(&range.prefix)) {
                 (range.kind, range.name) = (Kind::Exception, reason.clone());

@@ -6,6 +6,7 @@ mod format;
 mod health;
 mod kinds;
 mod listen;
+mod local;
 mod process;
 pub(crate) mod scrapes;
 pub(crate) mod serve;

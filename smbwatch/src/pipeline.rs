@@ -1,5 +1,6 @@
 //! The running agent: it moves records through the stages. The only place that knows tokio.
 
+mod answers;
 mod following;
 mod hold;
 mod inquiry;
@@ -102,16 +103,16 @@ async fn watch(given: Given, config: Config, run_dir: &Path, format: Format) -> 
                 let Programs { probe, watcher, .. } = &mut programs;
                 watcher.changed(&following.snapshot(), config, probe, enricher);
             }
-            // One at a time, so that records do not wait for hundreds of them.
-            () = tokio::task::yield_now(), if programs.have_work() => programs.attach_next(&mut stages)?,
+            // One at a time, so that records do not wait for hundreds of them; and at once, so that it does not
+            // wait until no record comes.
+            () = std::future::ready(()), if programs.have_work() => {
+                programs.attach_next(&mut stages)?;
+                tokio::task::yield_now().await;
+            }
             _ = exceptions.tick(), if stages.has_exceptions() => stages.expire_exceptions(),
             _ = make_up.tick(), if programs.watcher.is_hurried() => programs.watcher.make_up(),
             Some((question, answer)) = answers.recv() => stages.learn(&question, answer, Instant::now()),
-            Some(reply) = asked.recv() => match stages.snapshot(&programs, reloader.reloads) {
-                // Who asked may have gone.
-                Ok(snapshot) => drop(reply.send(snapshot)),
-                Err(error) => tracing::error!("{error:#}"),
-            },
+            Some(asked) = asked.recv() => stages.answer(asked, &programs, reloader.reloads),
             Some(read) = refresh.read.recv(), if programs.are_settled() && !reloader.is_loading() => {
                 reloader.take(read, &mut stages, &mut programs, &mut following).await;
             }

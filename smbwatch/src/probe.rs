@@ -5,6 +5,7 @@ mod btf;
 pub(crate) mod cgroup;
 pub mod clsact;
 mod error;
+mod excepted;
 mod flows;
 pub mod interfaces;
 mod lock;
@@ -24,6 +25,7 @@ use std::time::Duration;
 use aya::maps::{Array, MapData, PerCpuArray, RingBuf};
 use aya::programs::{Program, ProgramError, SchedClassifier};
 use aya::{Ebpf, EbpfLoader};
+use ipnet::IpNet;
 use smbwatch_ebpf::layout::{LAYOUT, Layout};
 use smbwatch_ebpf::settings::{self, Settings, counter};
 use smbwatch_ebpf::skip::Skip;
@@ -31,6 +33,7 @@ use smbwatch_ebpf::skip::Skip;
 use crate::config::{BackEnd, Config};
 pub use attach::{Attached, is_free_of_tcx};
 pub use error::Error;
+use excepted::{Excepted, Slots};
 pub use flows::Flows;
 use interfaces::Layer;
 pub use lock::Lock;
@@ -51,6 +54,7 @@ const IP: [&str; 2] = ["smbwatch_egress_l3", "smbwatch_reply_l3"];
 pub struct Probe {
     bpf: Ebpf,
     counters: PerCpuArray<MapData, [u64; counter::COUNT]>,
+    excepted: Excepted,
     /// What is attached, by the interface's index. A link ends when it is dropped.
     links: HashMap<u32, attach::Links>,
     run_dir: PathBuf,
@@ -154,8 +158,10 @@ impl Probe {
             .map_max_entries("FLOWS4", config.flows)
             .map_max_entries("FLOWS6", config.flows.div_ceil(2))
             .map_max_entries("EVENTS", config.ring_bytes)
+            .map_max_entries("EXCEPTED", excepted::room_for(config))
             .load(OBJECT)?;
-        tables::fill(&mut bpf, config)?;
+        let mut slots = Slots::default();
+        tables::fill(&mut bpf, config, &mut slots)?;
         if let Some(flows) = flows {
             flows.copy_to(&mut bpf)?;
         }
@@ -163,7 +169,8 @@ impl Probe {
             ETHERNET.contains(&name) || (config.owners && owners::HOOKS.contains(&name))
         })?;
         let counters = map(&mut bpf, "COUNTERS")?;
-        Ok(Self { bpf, counters, links: HashMap::new(), run_dir: run_dir.to_owned() })
+        let excepted = Excepted::new(map(&mut bpf, "EXCEPTED")?, slots);
+        Ok(Self { bpf, counters, excepted, links: HashMap::new(), run_dir: run_dir.to_owned() })
     }
 
     /// Turns from one configuration to another without a moment in which what matches by both goes unseen. False
@@ -173,7 +180,7 @@ impl Probe {
             && (old.flows, old.ring_bytes, old.owners, old.back_end)
                 == (new.flows, new.ring_bytes, new.owners, new.back_end);
         if same {
-            tables::change(&mut self.bpf, old, new).map_err(Error::Bpf)?;
+            tables::change(&mut self.bpf, old, new, &mut self.excepted.slots).map_err(Error::Bpf)?;
         }
         Ok(same)
     }
@@ -255,6 +262,16 @@ impl Probe {
                 time: info.run_time(),
             })
             .collect()
+    }
+
+    /// Packets to the exception of this range, as far as it has a counter.
+    pub fn excepted(&self, range: IpNet) -> Option<u64> {
+        self.excepted.packets(range)
+    }
+
+    /// The same for every range that has one.
+    pub fn all_excepted(&self) -> impl Iterator<Item = (IpNet, u64)> {
+        self.excepted.all()
     }
 
     /// What the programs have counted so far.

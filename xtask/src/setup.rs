@@ -16,7 +16,8 @@ use crate::{linker, recipe, toolchain};
 /// agent's build script reads, so that plain `cargo build` works from there on.
 #[derive(clap::Args)]
 pub(crate) struct Args {
-    /// Also install what the demo and the tests need: iproute2, util-linux, Samba, Podman, containerd, promtool.
+    /// Also install what the demo and the tests need: iproute2, util-linux, Samba, Podman, containerd, promtool,
+    /// impacket.
     #[arg(long)]
     lab: bool,
 }
@@ -27,6 +28,7 @@ pub(crate) fn main(args: &Args) -> Result<()> {
         lab();
         packages::ensure_containers();
         packages::ensure_monitoring();
+        packages::ensure_impacket();
     }
     Ok(())
 }

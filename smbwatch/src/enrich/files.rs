@@ -143,8 +143,16 @@ impl Stamp {
 impl Follower {
     /// Follows what a configuration names.
     pub fn of(config: &Config) -> Self {
-        let followed = File::all(config).map(|file| Followed { file, seen: None });
-        Self { followed: followed.collect() }
+        Self::new(File::all(config))
+    }
+
+    /// Follows what its exceptions name.
+    pub fn of_exceptions(config: &Config) -> Self {
+        Self::new(File::destinations(config))
+    }
+
+    fn new(files: impl Iterator<Item = File>) -> Self {
+        Self { followed: files.map(Followed::new).collect() }
     }
 
     /// Follows what another configuration names; what that has in common with the one before is not read again.
@@ -152,7 +160,7 @@ impl Follower {
         let mut before = std::mem::take(&mut self.followed);
         self.followed.extend(File::all(config).map(|file| {
             let known = before.iter().position(|known| known.file == file);
-            known.map_or(Followed { file, seen: None }, |known| before.swap_remove(known))
+            known.map_or_else(|| Followed::new(file), |known| before.swap_remove(known))
         }));
     }
 
@@ -169,6 +177,10 @@ impl Follower {
 }
 
 impl Followed {
+    const fn new(file: File) -> Self {
+        Self { file, seen: None }
+    }
+
     fn look(&mut self) -> Option<Fresh> {
         // Before it is read: a change meanwhile is seen by the next look.
         let stamp = Stamp::of(self.file.path()).map_err(|error| error.kind());
@@ -193,10 +205,13 @@ impl File {
         let topics = [(Topic::Country, &config.geo.country), (Topic::Asn, &config.geo.asn)];
         let databases =
             topics.into_iter().filter_map(|(topic, path)| Some(Self::Database(topic, path.clone()?)));
-        let destinations: BTreeSet<&PathBuf> =
-            config.exceptions.iter().filter_map(|exception| exception.destinations_file.as_ref()).collect();
-        let destinations = destinations.into_iter().cloned().map(Self::Destinations);
-        lists.chain(databases).chain(destinations)
+        lists.chain(databases).chain(Self::destinations(config))
+    }
+
+    fn destinations(config: &Config) -> impl Iterator<Item = Self> {
+        let files = config.exceptions.iter().filter_map(|exception| exception.destinations_file.as_ref());
+        let files: BTreeSet<&PathBuf> = files.collect();
+        files.into_iter().cloned().map(Self::Destinations)
     }
 
     fn path(&self) -> &PathBuf {

@@ -31,6 +31,7 @@ impl Collector for Snapshot {
         let mut families = Families(encoder);
         self.account(&mut families)?;
         self.records(&mut families)?;
+        self.remembered(&mut families)?;
         self.watched(&mut families)?;
         self.asked(&mut families)?;
         self.reloaded(&mut families)?;
@@ -87,6 +88,13 @@ impl Snapshot {
         families.counter("packets_not_judged", "Packets that could not be judged.", None, skipped)
     }
 
+    fn remembered(&self, families: &mut Families<'_>) -> fmt::Result {
+        let about = "Connections that the agent remembers.";
+        families.gauge("flows", about, None, by("state", self.states.named()))?;
+        let flows = [("ipv4", self.flows), ("ipv6", self.flows.div_ceil(2))];
+        families.gauge("flow_limit", "Flows that the kernel remembers.", None, by("family", flows))
+    }
+
     fn watched(&self, families: &mut Families<'_>) -> fmt::Result {
         let ways = [Role::Uplink, Role::Workload].into_iter();
         let ways = ways.flat_map(|role| [Attached::Tcx, Attached::Clsact].map(|how| (role, how)));
@@ -99,8 +107,6 @@ impl Snapshot {
         families.gauge("interfaces_refused", refused, None, [([], self.interfaces.refused)])?;
         let waiting = "Interfaces that wait to be attached.";
         families.gauge("interfaces_waiting", waiting, None, [([], self.interfaces.waiting)])?;
-        let flows = [("ipv4", self.flows), ("ipv6", self.flows.div_ceil(2))];
-        families.gauge("flow_limit", "Flows that the kernel remembers.", None, by("family", flows))?;
         families.gauge("ring_size", "Size of the ring.", Some(&Unit::Bytes), [([], self.ring_bytes)])
     }
 

@@ -9,6 +9,7 @@ use std::collections::BTreeMap;
 use smbwatch_ebpf::skip::Skip;
 
 use super::Account;
+use crate::correlate::States;
 use crate::probe::roles::Role;
 use crate::probe::{Attached, Counters, Runs};
 use crate::sink::Counts;
@@ -22,6 +23,8 @@ pub(crate) struct Snapshot {
     pub(crate) account: Account,
     /// Changes whose alert waits for what it lacks.
     pub(crate) held: u64,
+    /// Connections that are remembered.
+    pub(crate) states: States,
     /// What is watched.
     pub(crate) interfaces: Interfaces,
     /// What was asked about who is behind connections.

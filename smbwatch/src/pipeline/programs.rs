@@ -1,8 +1,10 @@
 //! The loaded programs with their ring and what they watch, and how others take over from them.
 
+use std::collections::HashMap;
 use std::io;
 use std::os::fd::AsRawFd;
 
+use ipnet::IpNet;
 use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
 
@@ -23,6 +25,8 @@ pub(super) struct Programs {
     previous: Option<Previous>,
     /// What all before have counted.
     counted: Counters,
+    /// And what of it were packets to exceptions, by range.
+    excepted: HashMap<IpNet, u64>,
 }
 
 /// Programs that watch until others watch all that is to be watched.
@@ -38,7 +42,14 @@ impl Programs {
     pub(super) fn start(mut probe: Probe, snapshot: &Snapshot, config: &Config) -> anyhow::Result<Self> {
         let ring = ready(&mut probe, config)?;
         let watcher = Watcher::start(snapshot, config, &mut probe)?;
-        Ok(Self { probe, ring, watcher, previous: None, counted: Counters::default() })
+        Ok(Self {
+            probe,
+            ring,
+            watcher,
+            previous: None,
+            counted: Counters::default(),
+            excepted: HashMap::new(),
+        })
     }
 
     /// Lets other programs take over: these go on until the others are attached everywhere. What both see is told
@@ -84,6 +95,9 @@ impl Programs {
         probe.detach_all();
         drain(&mut ring, usize::MAX, stages);
         self.counted += probe.counters()?;
+        for (range, packets) in probe.all_excepted() {
+            *self.excepted.entry(range).or_default() += packets;
+        }
         for index in interfaces {
             if !self.watcher.watches(index) {
                 stages.enricher.forget_interface(index);
@@ -108,6 +122,14 @@ impl Programs {
         }
         counters += self.probe.counters()?;
         Ok(counters)
+    }
+
+    /// The same for packets to the exception of a range.
+    pub(super) fn excepted(&self, range: IpNet) -> Option<u64> {
+        let previous = self.previous.as_ref().map(|previous| &previous.probe);
+        let running = previous.into_iter().chain([&self.probe]);
+        let counts = running.filter_map(|probe| probe.excepted(range));
+        counts.chain(self.excepted.get(&range).copied()).reduce(std::ops::Add::add)
     }
 }
 

@@ -48,7 +48,7 @@ pub(crate) struct Stages {
     pub(super) memory: Option<Memory>,
     correlator: Correlator,
     conversations: Conversations,
-    exceptions: Exceptions,
+    pub(super) exceptions: Exceptions,
     scans: Scans,
     suppressor: Suppressor,
     hold: Hold<Waiting>,
@@ -156,9 +156,7 @@ impl Stages {
 
     /// Takes what was read anew.
     pub(super) fn refresh(&mut self, fresh: Fresh) {
-        if let Fresh::Destinations(path, prefixes) = &fresh {
-            self.exceptions.learn(path, prefixes);
-        }
+        self.exceptions.refresh(&fresh);
         self.files.learn(fresh);
     }
 
@@ -302,6 +300,7 @@ impl Stages {
         Ok(Snapshot {
             account: self.account.clone(),
             held,
+            states: self.correlator.states(),
             interfaces: programs.watcher.interfaces(),
             questions: self.inquiry.questions(),
             sinks: self.outlet.counts(),

@@ -10,6 +10,7 @@ use ipnet::IpNet;
 use smbwatch_ebpf::rule::{Destination, PUBLIC};
 use smbwatch_ebpf::settings::{MAX_LAN, MAX_PORTS, Range, Settings};
 
+use super::excepted::Slots;
 use crate::config::Config;
 use crate::ranges::Kind;
 
@@ -81,30 +82,31 @@ struct Entries {
 type Prefixes = BTreeMap<IpNet, u32>;
 
 impl Entries {
-    fn of(config: &Config) -> Self {
+    fn of(config: &Config, slots: &mut Slots) -> Self {
         let nat = config.nat_addresses.iter().map(|address| IpNet::from(*address));
         let sources = config.sources.iter().copied().chain(nat).map(|prefix| (prefix.trunc(), 1));
         let destinations = config.destinations.iter().map(|range| {
+            let prefix = range.prefix.trunc();
             let kind = match range.kind {
                 Kind::Public => PUBLIC,
                 Kind::Reserved => Destination::Reserved as u32,
-                Kind::Exception => Destination::Exception as u32,
+                Kind::Exception => Destination::Exception as u32 + slots.of(prefix),
             };
-            (range.prefix.trunc(), kind)
+            (prefix, kind)
         });
         Self { sources: sources.collect(), destinations: destinations.collect() }
     }
 }
 
 /// Fills the tries.
-pub(super) fn fill(bpf: &mut Ebpf, config: &Config) -> anyhow::Result<()> {
-    turn(bpf, &Entries::default(), &Entries::of(config))
+pub(super) fn fill(bpf: &mut Ebpf, config: &Config, slots: &mut Slots) -> anyhow::Result<()> {
+    turn(bpf, &Entries::default(), &Entries::of(config, slots))
 }
 
 /// Turns the tries of one configuration into those of another. No packet that matches by both goes unseen
 /// meanwhile.
-pub(super) fn change(bpf: &mut Ebpf, old: &Config, new: &Config) -> anyhow::Result<()> {
-    turn(bpf, &Entries::of(old), &Entries::of(new))
+pub(super) fn change(bpf: &mut Ebpf, old: &Config, new: &Config, slots: &mut Slots) -> anyhow::Result<()> {
+    turn(bpf, &Entries::of(old, slots), &Entries::of(new, slots))
 }
 
 fn turn(bpf: &mut Ebpf, old: &Entries, new: &Entries) -> anyhow::Result<()> {
