@@ -44,8 +44,8 @@ enum Command {
     /// Watch this host, until SIGINT or SIGTERM.
     ///
     /// Alerts go to standard output, or to the sinks that the configuration names instead; messages go to standard
-    /// error. SIGHUP opens files again. At the end a summary tells what was seen, alerted, suppressed and
-    /// lost.
+    /// error. SIGHUP has the configuration read again, and files opened again. At the end a summary tells what was
+    /// seen, alerted, suppressed and lost.
     Run(Run),
     /// List the interfaces: what each is to this host, and how it is watched, or why not.
     ///
@@ -266,13 +266,6 @@ impl Run {
     }
 }
 
-fn exceptions(file: Option<&Path>, format: Format, run_dir: &Path) -> anyhow::Result<String> {
-    match file {
-        Some(file) => exceptions_command::of_file(file, &Config::load(file, None)?, format),
-        None => exceptions_command::of_agent(run_dir, format),
-    }
-}
-
 /// Tries every sink, and names all that cannot be reached.
 fn reach(config: &Config) -> anyhow::Result<String> {
     let tried = |sink: &SinkConfig| match sink::check(sink) {
@@ -283,6 +276,13 @@ fn reach(config: &Config) -> anyhow::Result<String> {
     let failed: Vec<String> = failed.into_iter().filter_map(Result::err).collect();
     anyhow::ensure!(failed.is_empty(), failed.join("\n"));
     Ok(reached.into_iter().flatten().collect())
+}
+
+fn exceptions(file: Option<&Path>, format: Format, run_dir: &Path) -> anyhow::Result<String> {
+    match file {
+        Some(file) => exceptions_command::of_file(file, &Config::load(file, None)?, format),
+        None => exceptions_command::of_agent(run_dir, format),
+    }
 }
 
 fn ranges(config: &Config) -> String {
