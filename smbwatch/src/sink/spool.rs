@@ -7,6 +7,7 @@ mod tests;
 
 use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{SystemTime, UNIX_EPOCH};
 
 use redb::{Database, ReadableTable as _, Table, TableDefinition};
 
@@ -14,7 +15,8 @@ use super::tally::Tally;
 pub(super) use error::Error;
 pub(super) use place::Place;
 
-/// Encoded alerts, by the order in which they were made; from 1.
+/// Encoded alerts, by the microsecond since the epoch in which they came; no two have the same, and none a smaller one
+/// than those before it.
 const ALERTS: TableDefinition<'_, u64, &[u8]> = TableDefinition::new("alerts");
 /// Bytes of alerts that are taken out at once.
 const BATCH_BYTES: usize = 1 << 20;
@@ -38,6 +40,8 @@ struct State {
     /// None after it has failed, until it is opened again.
     database: Option<Database>,
     next: u64,
+    /// The number of the oldest; 0: there is none.
+    oldest: u64,
     bytes: u64,
     /// The last alert of those that are on their way.
     taken: u64,
@@ -62,6 +66,7 @@ impl Spool {
     /// Takes alerts from the queue. They are safe when this returns; the oldest make room for them.
     pub(super) fn append(&self, bodies: &[Vec<u8>]) {
         let mut state = self.lock();
+        state.next = state.next.max(now());
         let (count, taken) = (bodies.len() as u64, state.taken);
         let appended = self.write(&mut state, |table, bytes, next| {
             for (key, body) in (next..).zip(bodies) {
@@ -82,10 +87,10 @@ impl Spool {
         if appended.is_ok() {
             state.next += count;
         }
-        let bytes = state.bytes;
+        let (bytes, oldest) = (state.bytes, state.oldest);
         self.tally.update(|counts| {
             counts.queued -= count;
-            counts.spooled_bytes = bytes;
+            (counts.spooled_bytes, counts.oldest) = (bytes, oldest);
             match appended {
                 Ok(evicted) => {
                     counts.spooled = counts.spooled + count - evicted;
@@ -117,7 +122,7 @@ impl Spool {
         });
         // What cannot be removed now is passed over, and removed with the next that can.
         let _ = self.write(&mut state, |_, _, _| Ok(()));
-        self.tally.update(|counts| counts.spooled_bytes = state.bytes);
+        self.tally.update(|counts| (counts.spooled_bytes, counts.oldest) = (state.bytes, state.oldest));
     }
 
     fn read(&self, state: &mut State, most: usize) -> Result<Vec<Entry>, Error> {
@@ -162,9 +167,10 @@ impl Spool {
             }
         }
         let changed = change(&mut table, &mut bytes, next)?;
+        let oldest = table.first()?.map_or(0, |(key, _)| key.value());
         drop(table);
         transaction.commit()?;
-        state.bytes = bytes;
+        (state.bytes, state.oldest) = (bytes, oldest);
         state.settled.clear();
         Ok(changed)
     }
@@ -198,7 +204,7 @@ impl Spool {
     fn reopen(&self, state: &mut State) -> Result<(), Error> {
         let (database, content) = self.place.open(&state.settled)?;
         state.next = state.next.max(content.last + 1);
-        state.bytes = content.bytes;
+        (state.bytes, state.oldest) = (content.bytes, content.first);
         state.database = Some(database);
         self.tally.update(|counts| {
             let missing = counts.spooled.saturating_sub(content.waiting);
@@ -208,7 +214,7 @@ impl Spool {
             counts.lost.unspooled = counts.lost.unspooled - found + missing;
             counts.inherited += more - found;
             counts.spooled = content.waiting;
-            counts.spooled_bytes = content.bytes;
+            (counts.spooled_bytes, counts.oldest) = (content.bytes, content.first);
         });
         Ok(())
     }
@@ -216,6 +222,12 @@ impl Spool {
     fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// Microseconds since the epoch.
+fn now() -> u64 {
+    let elapsed = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    elapsed.as_micros().try_into().unwrap_or(0)
 }
 
 fn cost(body: &[u8]) -> u64 {

@@ -32,6 +32,8 @@ pub(super) struct Content {
     /// Alerts that are still to be delivered.
     pub(super) waiting: u64,
     pub(super) bytes: u64,
+    /// The number of the oldest alert, or 0.
+    pub(super) first: u64,
     /// The number of the youngest alert.
     pub(super) last: u64,
 }
@@ -100,6 +102,9 @@ fn content(database: &Database, settled: &BTreeSet<u64>) -> Result<Content, Erro
         content.waiting += u64::from(!settled.contains(&key.value()));
         content.bytes += cost(body.value());
         content.last = key.value();
+        if content.first == 0 {
+            content.first = content.last;
+        }
     }
     transaction.commit()?;
     Ok(content)
