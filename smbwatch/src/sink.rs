@@ -7,6 +7,7 @@ mod serve;
 mod encode;
 mod secret;
 mod tls;
+mod service;
 mod http;
 mod stdout;
 mod file;
@@ -14,6 +15,7 @@ mod journald;
 mod syslog;
 mod webhook;
 mod elasticsearch;
+mod otlp;
 
 use std::io;
 use std::path::Path;
@@ -215,6 +217,7 @@ fn make(config: &SinkConfig, format: Format) -> anyhow::Result<(Encode, Box<dyn 
         Target::Elasticsearch(target) => {
             (encode::bulk(), Box::new(elasticsearch::Elasticsearch::new(target)?))
         }
+        Target::Otlp(target) => (encode::otlp(), Box::new(otlp::Otlp::new(target)?)),
     })
 }
 

@@ -45,6 +45,8 @@ pub enum Target {
     Webhook(WebhookTarget),
     /// A data stream of Elasticsearch or OpenSearch.
     Elasticsearch(ElasticsearchTarget),
+    /// A receiver of OpenTelemetry's protocol.
+    Otlp(OtlpTarget),
 }
 
 /// Standard output.
@@ -206,6 +208,32 @@ pub struct ElasticsearchTarget {
     pub ca: Option<PathBuf>,
 }
 
+/// A receiver of OpenTelemetry's protocol.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct OtlpTarget {
+    /// Where it listens; the path is for HTTP only.
+    pub url: Url,
+    /// How it is spoken to.
+    #[serde(default)]
+    pub protocol: Protocol,
+    /// A token for the `Authorization` header.
+    pub bearer: Option<Secret>,
+    /// Certificates of the authorities that are trusted; without it, those of the system.
+    pub ca: Option<PathBuf>,
+}
+
+/// What carries OpenTelemetry's messages.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Protocol {
+    /// gRPC.
+    #[default]
+    Grpc,
+    /// HTTP, with protocol buffers as bodies.
+    Http,
+}
+
 fn data_stream() -> String {
     "logs-smbwatch.alert-default".to_owned()
 }
@@ -238,6 +266,7 @@ impl Target {
             Self::Journald(_) => "journald".to_owned(),
             Self::Webhook(_) => "webhook".to_owned(),
             Self::Elasticsearch(_) => "elasticsearch".to_owned(),
+            Self::Otlp(_) => "otlp".to_owned(),
         }
     }
 }

@@ -2,6 +2,7 @@
 
 mod cef;
 mod journal;
+mod otlp;
 mod syslog;
 
 use std::io;
@@ -9,6 +10,7 @@ use std::io;
 use super::Encode;
 use crate::alert::{Document, text};
 pub(super) use journal::journal;
+pub(super) use otlp::otlp;
 pub(super) use syslog::syslog;
 
 /// One line, with its line break: readable text, or JSON.
