@@ -16,6 +16,7 @@ mod syslog;
 mod webhook;
 mod elasticsearch;
 mod otlp;
+mod kafka;
 
 use std::io;
 use std::path::Path;
@@ -217,6 +218,7 @@ fn make(config: &SinkConfig, format: Format) -> anyhow::Result<(Encode, Box<dyn 
         Target::Elasticsearch(target) => {
             (encode::bulk(), Box::new(elasticsearch::Elasticsearch::new(target)?))
         }
+        Target::Kafka(target) => (encode::keyed(), Box::new(kafka::Kafka::new(target.clone()))),
         Target::Otlp(target) => (encode::otlp(), Box::new(otlp::Otlp::new(target)?)),
     })
 }

@@ -11,7 +11,7 @@ use support::lab::{HOST, Lab};
 use support::packet_socket::send_frames;
 use support::scrape::Answer;
 
-const FLOOD: u32 = 8_000;
+const FLOOD: u32 = 4_000;
 const SINKS: [&str; 5] = ["stdout", "file", "filtered", "forgetful", "dead"];
 
 #[test]
@@ -51,7 +51,7 @@ fn every_sink_adds_up_at_every_scrape_of_a_flood() {
     let of = |metric: &str, sink: &str| last.sum(metric, &format!("sink=\"{sink}\""));
     let alerts = last.sum("smbwatch_alerts_total", "");
     eprintln!("{scrapes} scrapes of {alerts} alerts, {} of the spool's", of("smbwatch_sink_spool", "dead"));
-    assert!(scrapes > 5 && alerts > 3000, "{scrapes} scrapes of {alerts} alerts");
+    assert!(scrapes > 5 && alerts > 2000, "{scrapes} scrapes of {alerts} alerts");
     assert_eq!(of("smbwatch_sink_delivered_total", "file"), of("smbwatch_sink_made_total", "file"));
     assert_eq!(of("smbwatch_sink_filtered_total", "filtered"), alerts);
     assert_ne!(last.sum("smbwatch_sink_lost_total", "sink=\"forgetful\",reason=\"spool_full\""), 0);

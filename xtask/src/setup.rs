@@ -16,7 +16,8 @@ use crate::{linker, recipe, toolchain};
 /// agent's build script reads, so that plain `cargo build` works from there on.
 #[derive(clap::Args)]
 pub(crate) struct Args {
-    /// Also install what the demo and the tests need: iproute2, util-linux, Samba, Podman, containerd, promtool.
+    /// Also install what the demo and the tests need: iproute2, util-linux, Samba, Podman, containerd, promtool,
+    /// rsyslog, a Kafka broker, an OpenTelemetry collector.
     #[arg(long)]
     lab: bool,
 }
@@ -27,12 +28,14 @@ pub(crate) fn main(args: &Args) -> Result<()> {
         lab();
         packages::ensure_containers();
         packages::ensure_monitoring();
+        packages::ensure_sinks();
     }
     Ok(())
 }
 
 /// Makes sure that the BPF side can be built.
 pub(crate) fn toolchain() -> Result<()> {
+    packages::ensure_compilers();
     let toolchain = toolchain::ensure()?;
     let llvm = linker::ensure(&toolchain)?;
     let recorded = if recipe::record(&toolchain)? { ", recorded in target/bpf-toolchain.json" } else { "" };

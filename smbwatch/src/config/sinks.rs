@@ -47,6 +47,8 @@ pub enum Target {
     Elasticsearch(ElasticsearchTarget),
     /// A receiver of OpenTelemetry's protocol.
     Otlp(OtlpTarget),
+    /// A topic of Kafka.
+    Kafka(KafkaTarget),
 }
 
 /// Standard output.
@@ -234,6 +236,16 @@ pub enum Protocol {
     Http,
 }
 
+/// A topic of Kafka.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct KafkaTarget {
+    /// Where to ask for the brokers.
+    pub brokers: Vec<End>,
+    /// The topic.
+    pub topic: String,
+}
+
 fn data_stream() -> String {
     "logs-smbwatch.alert-default".to_owned()
 }
@@ -267,6 +279,7 @@ impl Target {
             Self::Webhook(_) => "webhook".to_owned(),
             Self::Elasticsearch(_) => "elasticsearch".to_owned(),
             Self::Otlp(_) => "otlp".to_owned(),
+            Self::Kafka(_) => "kafka".to_owned(),
         }
     }
 }
@@ -298,6 +311,14 @@ impl SinkConfig {
             return Err(format!(
                 "`sinks`: the data stream `{data_stream}`; use lower-case letters, digits, `-`, `_` and `.`"
             ));
+        }
+        if let Target::Kafka(KafkaTarget { brokers, topic }) = &target {
+            let is_right = |byte: u8| byte.is_ascii_alphanumeric() || b"._-".contains(&byte);
+            if brokers.is_empty() || topic.is_empty() || topic.len() > 249 || !topic.bytes().all(is_right) {
+                return Err(format!(
+                    "`sinks`: {name}: name `brokers`, and a `topic` of letters, digits, `.`, `_` and `-`"
+                ));
+            }
         }
         let spool_bytes = if target.is_local() { 0 } else { spool_mib.unwrap_or(64).saturating_mul(MIB) };
         Ok(Self { name, filter: Filter { severity, grades }, spool_bytes, target })

@@ -29,6 +29,16 @@ pub(super) fn bulk() -> Encode {
     })
 }
 
+/// The host's name and the document as a line each.
+pub(super) fn keyed() -> Encode {
+    Box::new(|document| {
+        let mut lines = document.host.name.clone().into_bytes();
+        lines.push(b'\n');
+        lines.extend(serde_json::to_vec(document)?);
+        Ok(lines)
+    })
+}
+
 pub(super) fn line(document: &Document, text: bool) -> io::Result<Vec<u8>> {
     let mut line = if text { text::line(document).into_bytes() } else { serde_json::to_vec(document)? };
     line.push(b'\n');

@@ -29,8 +29,9 @@ pub(in crate::sink) fn otlp() -> Encode {
             ("host.name", &document.host.name),
             ("host.id", &document.host.id),
         ];
-        let attributes = source.map(|(key, value)| attribute(key, value.into()));
-        let resource = Resource { attributes: attributes.into(), ..Resource::default() };
+        let known = source.into_iter().filter(|(_, value)| !value.is_empty());
+        let attributes = known.map(|(key, value)| attribute(key, value.into()));
+        let resource = Resource { attributes: attributes.collect(), ..Resource::default() };
         let scope = InstrumentationScope {
             name: "smbwatch".to_owned(),
             version: VERSION.to_owned(),
