@@ -17,6 +17,7 @@ pub mod listener;
 pub mod server;
 pub mod otlp;
 pub mod ecs;
+pub mod mapping;
 pub mod crowd;
 pub mod cell;
 pub mod podman;

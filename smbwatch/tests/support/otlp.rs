@@ -11,6 +11,7 @@ use opentelemetry_proto::tonic::collector::logs::v1::{
 };
 use opentelemetry_proto::tonic::common::v1::AnyValue;
 use opentelemetry_proto::tonic::common::v1::any_value::Value;
+use opentelemetry_proto::tonic::logs::v1::LogRecord;
 use tonic::{Request, Response, Status, async_trait};
 
 use super::lab::Lab;
@@ -75,12 +76,17 @@ pub fn all_but(rejected_log_records: i64) -> ExportLogsServiceResponse {
 
 /// The documents of a request, as JSON.
 pub fn documents(request: ExportLogsServiceRequest) -> Vec<serde_json::Value> {
-    let scopes = request.resource_logs.into_iter().flat_map(|logs| logs.scope_logs);
-    let records = scopes.flat_map(|scope| scope.log_records);
-    records.map(|record| json(record.body.expect("a body"))).collect()
+    records(request).map(|record| json(record.body.expect("a body"))).collect()
 }
 
-fn json(value: AnyValue) -> serde_json::Value {
+/// The records of a request.
+pub fn records(request: ExportLogsServiceRequest) -> impl Iterator<Item = LogRecord> {
+    let scopes = request.resource_logs.into_iter().flat_map(|logs| logs.scope_logs);
+    scopes.flat_map(|scope| scope.log_records)
+}
+
+/// A value as JSON.
+pub fn json(value: AnyValue) -> serde_json::Value {
     match value.value.expect("a value") {
         Value::StringValue(text) => text.into(),
         Value::BoolValue(value) => value.into(),
