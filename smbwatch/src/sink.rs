@@ -32,7 +32,7 @@ use crate::alert::Document;
 use crate::config::sinks::{SinkConfig, Target};
 pub use filter::Filter;
 pub use secret::Secret;
-use spool::{Place, Spool};
+use spool::{Place, Room, Spool};
 pub use stdout::Format;
 pub use tally::{Counts, Lost, Tally};
 
@@ -40,7 +40,7 @@ pub use tally::{Counts, Lost, Tally};
 pub const QUEUE: usize = 8192;
 /// Alerts that are written at once.
 const BATCH: usize = 256;
-/// Bytes of alerts that a sink without a spool keeps while the other side does not take them.
+/// Bytes of memory in which a sink without a spool keeps alerts that the other side does not take.
 const KEPT: u64 = 4 << 20;
 
 /// One place that alerts are handed to.
@@ -179,11 +179,11 @@ fn try_start(config: &SinkConfig, folder: &Path, format: Format) -> anyhow::Resu
         running.spawn(move || serve::write(sink, &encode, receiver, &name, &tally))?;
         return Ok(running);
     }
-    let (place, limit) = match config.spool_bytes {
-        0 => (Place::Memory, KEPT),
-        limit => (Place::File(folder.join(format!("{name}.redb"))), limit),
+    let (place, room) = match config.spool_bytes {
+        0 => (Place::Memory, Room::of(KEPT)),
+        bytes => (Place::File(folder.join(format!("{name}.redb"))), Room::of(bytes)),
     };
-    let spool = Spool::open(place, limit, &name, Arc::clone(&tally)).context("open its spool")?;
+    let spool = Spool::open(place, room, &name, Arc::clone(&tally)).context("open its spool")?;
     running.durable = spool.is_durable();
     let spool = Arc::new(spool);
     let (wake, awoken) = sync_channel(1);

@@ -4,6 +4,7 @@ mod receiver;
 mod url;
 
 use std::collections::HashSet;
+use std::ops::RangeInclusive;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -15,6 +16,8 @@ pub use receiver::{End, Receiver};
 pub use url::Url;
 
 const MIB: u64 = 1 << 20;
+/// Files of such sizes are bounded well.
+const SPOOL_MIB: RangeInclusive<u64> = 8..=4096;
 
 /// A checked sink.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -23,7 +26,7 @@ pub struct SinkConfig {
     pub name: String,
     /// Which alerts it is given.
     pub filter: Filter,
-    /// Bytes of alerts that its spool holds; 0: it has none on disk.
+    /// Bytes that its spool takes on disk; 0: it has none there.
     pub spool_bytes: u64,
     /// The place itself.
     pub target: Target,
@@ -304,6 +307,9 @@ impl SinkConfig {
             return Err(format!(
                 "`sinks`: {name} has no spool, since it is on this host; remove `spool_mib`"
             ));
+        }
+        if let Some(mib) = spool_mib.filter(|mib| *mib != 0 && !SPOOL_MIB.contains(mib)) {
+            return Err(format!("`sinks`: {name}: `spool_mib` is {mib}; give 0, or between 8 and 4096"));
         }
         if let Target::Elasticsearch(ElasticsearchTarget { data_stream, .. }) = &target
             && !data_stream.bytes().all(|byte| matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'-' | b'_' | b'.'))

@@ -123,6 +123,18 @@ fn mistakes_are_named_with_their_place() {
             "test.toml: `sinks`: stdout has no spool, since it is on this host; remove `spool_mib`",
         ),
         (
+            "[[sinks]]\ntype = \"journald\"\nspool_mib = 7",
+            "test.toml: `sinks`: journald: `spool_mib` is 7; give 0, or between 8 and 4096",
+        ),
+        (
+            "[[sinks]]\ntype = \"kafka\"\nbrokers = [\"kafka\"]\ntopic = \"a\"",
+            "test.toml:1:1: `kafka` is no address; write `HOST:PORT`",
+        ),
+        (
+            "[[sinks]]\ntype = \"kafka\"\nbrokers = [\"kafka:9092\"]\ntopic = \"a b\"",
+            "test.toml: `sinks`: kafka: name `brokers`, and a `topic` of letters, digits",
+        ),
+        (
             "[[sinks]]\ntype = \"journald\"\nname = \"../x\"",
             "test.toml: `sinks`: the name `../x`; use letters, digits, `-` and `_`",
         ),

@@ -2,6 +2,7 @@
 
 mod error;
 mod place;
+mod room;
 #[cfg(test)]
 mod tests;
 
@@ -14,14 +15,14 @@ use redb::{Database, ReadableTable as _, Table, TableDefinition};
 use super::tally::Tally;
 pub(super) use error::Error;
 pub(super) use place::Place;
+pub(super) use room::Room;
+use room::cost;
 
 /// Encoded alerts, by the microsecond since the epoch in which they came; no two have the same, and none a smaller one
 /// than those before it.
 const ALERTS: TableDefinition<'_, u64, &[u8]> = TableDefinition::new("alerts");
 /// Bytes of alerts that are taken out at once.
 const BATCH_BYTES: usize = 1 << 20;
-/// What the store needs for one alert besides its bytes.
-const OVERHEAD: usize = 64;
 
 /// An alert in the spool: its number, and its bytes.
 pub(super) type Entry = (u64, Vec<u8>);
@@ -29,7 +30,7 @@ pub(super) type Entry = (u64, Vec<u8>);
 /// A bounded store that survives the process, or not, as its place does.
 pub(super) struct Spool {
     place: Place,
-    limit: u64,
+    room: Room,
     tally: Arc<Tally>,
     name: String,
     state: Mutex<State>,
@@ -51,9 +52,9 @@ struct State {
 }
 
 impl Spool {
-    /// Opens the spool of the sink `name`, in which `limit` bytes of alerts have room.
-    pub(super) fn open(place: Place, limit: u64, name: &str, tally: Arc<Tally>) -> Result<Self, Error> {
-        let spool = Self { place, limit, tally, name: name.to_owned(), state: Mutex::default() };
+    /// Opens the spool of the sink `name`.
+    pub(super) fn open(place: Place, room: Room, name: &str, tally: Arc<Tally>) -> Result<Self, Error> {
+        let spool = Self { place, room, tally, name: name.to_owned(), state: Mutex::default() };
         spool.reopen(&mut spool.lock())?;
         Ok(spool)
     }
@@ -64,7 +65,20 @@ impl Spool {
     }
 
     /// Takes alerts from the queue. They are safe when this returns; the oldest make room for them.
-    pub(super) fn append(&self, bodies: &[Vec<u8>]) {
+    pub(super) fn append(&self, mut bodies: &[Vec<u8>]) {
+        while !bodies.is_empty() {
+            let mut costs = 0;
+            let fitting = bodies.iter().take_while(|body| {
+                costs += cost(body);
+                costs <= self.room.chunk
+            });
+            let (chunk, rest) = bodies.split_at(fitting.count().max(1));
+            self.append_chunk(chunk);
+            bodies = rest;
+        }
+    }
+
+    fn append_chunk(&self, bodies: &[Vec<u8>]) {
         let mut state = self.lock();
         state.next = state.next.max(now());
         let (count, taken) = (bodies.len() as u64, state.taken);
@@ -74,7 +88,7 @@ impl Spool {
                 *bytes += cost(body);
             }
             let mut evicted = 0;
-            while *bytes > self.limit {
+            while *bytes > self.room.content {
                 let Some(oldest) = table.range(taken + 1..)?.next().transpose()? else { break };
                 let (key, size) = (oldest.0.value(), cost(oldest.1.value()));
                 drop(oldest);
@@ -228,8 +242,4 @@ impl Spool {
 fn now() -> u64 {
     let elapsed = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     elapsed.as_micros().try_into().unwrap_or(0)
-}
-
-fn cost(body: &[u8]) -> u64 {
-    (body.len() + OVERHEAD) as u64
 }

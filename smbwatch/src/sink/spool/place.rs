@@ -10,7 +10,8 @@ use std::path::{Path, PathBuf};
 use redb::backends::InMemoryBackend;
 use redb::{Builder, Database, ReadableTable as _};
 
-use super::{ALERTS, Error, cost};
+use super::room::cost;
+use super::{ALERTS, Error};
 
 /// Pages that the store keeps in memory: an agent at rest is small.
 const CACHE: usize = 256 << 10;

@@ -93,14 +93,18 @@ impl StorageBackend for Disk {
     }
 }
 
+const fn room(content: u64) -> Room {
+    Room { content, chunk: content }
+}
+
 fn on(disk: &Disk, limit: u64) -> Spool {
     let disk = disk.clone();
     let place = Place::Test(Box::new(move || builder().create_with_backend(disk.clone())));
-    Spool::open(place, limit, "test", Arc::default()).expect("open the spool")
+    Spool::open(place, room(limit), "test", Arc::default()).expect("open the spool")
 }
 
 fn in_memory(limit: u64) -> Spool {
-    Spool::open(Place::Memory, limit, "test", Arc::default()).expect("open the spool")
+    Spool::open(Place::Memory, room(limit), "test", Arc::default()).expect("open the spool")
 }
 
 /// An alert that says its number, with a length of its own.
@@ -225,7 +229,8 @@ fn a_damaged_file_is_set_aside_and_a_new_one_begun() {
     let folder = std::env::temp_dir().join(format!("smbw-t-{}-damage", std::process::id()));
     let path = folder.join("siem.redb");
     let mut random = fastrand::Rng::with_seed(7);
-    let open = || Spool::open(Place::File(path.clone()), 1 << 20, "siem", Arc::default()).expect("open");
+    let open =
+        || Spool::open(Place::File(path.clone()), room(1 << 20), "siem", Arc::default()).expect("open");
     for round in 0..8 {
         let _ = std::fs::remove_dir_all(&folder);
         let spool = open();
@@ -244,6 +249,43 @@ fn a_damaged_file_is_set_aside_and_a_new_one_begun() {
         assert!(numbers(&spool).len() <= 20);
         append(&spool, &[body(99)]);
         assert_eq!(numbers(&spool).last(), Some(&99));
+    }
+    std::fs::remove_dir_all(&folder).expect("remove the folder");
+}
+
+#[test]
+fn a_file_stays_within_its_bounds_whatever_is_in_it() {
+    const FILE: u64 = 8 << 20;
+    let folder = std::env::temp_dir().join(format!("smbw-t-{}-bounds", std::process::id()));
+    let mut random = fastrand::Rng::with_seed(7);
+    for sizes in [100..300, 900..1100, 1350..1500, 2000..2100, 3000..5000, 8100..8300, 100..9000] {
+        let _ = std::fs::remove_dir_all(&folder);
+        let path = folder.join("siem.redb");
+        let open = || Spool::open(Place::File(path.clone()), Room::of(FILE), "siem", Arc::default());
+        let spool = open().expect("open");
+        let (mut largest, mut made) = (0, 0);
+        while made < 3 * FILE {
+            let bodies: Vec<Vec<u8>> = (0..64).map(|_| vec![b'x'; random.usize(sizes.clone())]).collect();
+            made += bodies.iter().map(|body| body.len() as u64).sum::<u64>();
+            append(&spool, &bodies);
+            if random.u8(..8) == 0 {
+                let keys: Vec<u64> = spool.oldest(256).expect("read").iter().map(|(key, _)| *key).collect();
+                spool.settle(&keys[..keys.len() / 2], &[]);
+            }
+            largest = largest.max(std::fs::metadata(&path).expect("the file").len());
+        }
+        let counts = spool.tally.counts();
+        let held: usize =
+            spool.oldest(usize::MAX).expect("read").iter().map(|(_, body)| body.len()).sum::<usize>();
+        eprintln!(
+            "{sizes:?}: {} alerts, {} KiB at once in a file of {} KiB; by cost {} KiB",
+            counts.spooled,
+            held / 1024,
+            largest / 1024,
+            counts.spooled_bytes / 1024
+        );
+        assert!(largest <= FILE + (1 << 20), "{sizes:?}: {largest}");
+        assert!(counts.agrees() && counts.lost.evicted > 0 && counts.lost.unspooled == 0, "{counts:?}");
     }
     std::fs::remove_dir_all(&folder).expect("remove the folder");
 }
