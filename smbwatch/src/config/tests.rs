@@ -82,14 +82,14 @@ fn every_example_of_a_sink_is_right() {
     let text = include_str!("../../../docs/sinks.md");
     let examples: Vec<&str> =
         text.split("```toml\n").skip(1).filter_map(|rest| rest.split("```").next()).collect();
-    assert!(examples.len() >= 5);
+    assert!(examples.len() >= 7);
     for example in examples {
         assert_eq!(parse(example).map(|config| config.sinks.len()), Ok(1), "{example}");
     }
     let shown = include_str!("../../../config/smbwatch.toml");
     let (_, examples) = shown.split_once("docs/sinks.md tells every key.\n").expect("the examples");
     let examples: Vec<&str> = examples.lines().filter_map(|line| line.strip_prefix("# ")).collect();
-    assert_eq!(parse(&examples.join("\n")).map(|config| config.sinks.len()), Ok(5));
+    assert_eq!(parse(&examples.join("\n")).map(|config| config.sinks.len()), Ok(7));
 }
 
 #[test]

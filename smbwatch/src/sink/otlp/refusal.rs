@@ -79,3 +79,40 @@ struct Delay {
     #[prost(int32, tag = "2")]
     nanos: i32,
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_may_be_sent_again_is_what_the_specification_says_and_what_a_keeper_can_mend() {
+        let url = Url::try_from("http://127.0.0.1:4317".to_owned()).expect("a URL");
+        for (code, again) in [
+            (Code::Unavailable, true),
+            (Code::Aborted, true),
+            (Code::DataLoss, true),
+            (Code::Unauthenticated, true),
+            (Code::Unimplemented, true),
+            (Code::ResourceExhausted, false),
+            (Code::InvalidArgument, false),
+            (Code::Internal, false),
+        ] {
+            let failure = failure(&Status::new(code, "said"), &url);
+            assert_eq!(matches!(failure, Failure::Later(..)), again, "{failure}");
+        }
+    }
+
+    #[test]
+    fn a_receiver_says_when_to_come_again() {
+        let url = Url::try_from("http://127.0.0.1:4317".to_owned()).expect("a URL");
+        let delay = RetryInfo { retry_delay: Some(Delay { seconds: 7, nanos: 500_000_000 }) };
+        let any = Any {
+            type_url: "type.googleapis.com/google.rpc.RetryInfo".to_owned(),
+            value: delay.encode_to_vec(),
+        };
+        let details = Details { details: vec![any] }.encode_to_vec();
+        let status = Status::with_details(Code::ResourceExhausted, "busy", details.into());
+        let failure = failure(&status, &url);
+        assert_eq!(failure.after(), Some(Duration::from_millis(7500)), "{failure}");
+    }
+}
