@@ -49,7 +49,12 @@ fn open<A: Address>(skb: &Skb<'_>, sighting: &mut Sighting) -> Result<(), Skip> 
         Clause::Content => flow::CONTENT,
         Clause::KnownFlow => return Err(Skip::OtherPort),
     };
-    A::judge(A::key(sighting))?;
+    if let Err(skip) = A::judge(A::key(sighting)) {
+        if skip == Skip::Exception {
+            A::count_excepted(A::key(sighting));
+        }
+        return Err(skip);
+    }
     if marks == flow::CONTENT {
         note_content_flow();
     }

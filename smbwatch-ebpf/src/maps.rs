@@ -8,7 +8,7 @@ use aya_ebpf::maps::lpm_trie::{Key, LpmTrie};
 use aya_ebpf::maps::{Array, LruHashMap, PerCpuArray, RingBuf};
 use smbwatch_ebpf::flow::Flow;
 use smbwatch_ebpf::owner::Owner;
-use smbwatch_ebpf::rule::{Destination, PUBLIC, Rule};
+use smbwatch_ebpf::rule::{Destination, PUBLIC, Rule, embedded_ipv4};
 use smbwatch_ebpf::settings::{MAX_LAN, MAX_PORTS, MAX_PREFIXES, Range, Settings, counter};
 
 use crate::sighting::FlowKey;
@@ -31,6 +31,10 @@ static SOURCES6: LpmTrie<[u32; 4], u32> = LpmTrie::with_max_entries(MAX_PREFIXES
 static DESTINATIONS4: LpmTrie<u32, u32> = LpmTrie::with_max_entries(MAX_PREFIXES, 0);
 #[map]
 static DESTINATIONS6: LpmTrie<[u32; 4], u32> = LpmTrie::with_max_entries(MAX_PREFIXES, 0);
+
+/// Packets to each exception, by its slot.
+#[map]
+static EXCEPTED: Array<u64> = Array::with_max_entries(1, 0);
 
 #[map]
 static CLOCK: Array<u64> = Array::with_max_entries(1, 0);
@@ -74,9 +78,8 @@ impl Counters {
     pub(crate) fn add(self, index: usize, by: u64) {
         // SAFETY: every caller's index is below the number of counters, as the verifier checks again.
         let counter = unsafe { self.0.cast::<u64>().add(index) };
-        // SAFETY: the pointer is into a map value, to eight aligned bytes. The built-in target has no
-        // read-modify-write atomics, so the instruction is spelled out.
-        unsafe { asm!("lock *(u64 *)({counter} + 0) += {by}", counter = in(reg) counter, by = in(reg) by) }
+        // SAFETY: the pointer is into a map value, to eight aligned bytes.
+        unsafe { add(counter, by) }
     }
 
     /// Takes what a counter holds.
@@ -88,6 +91,43 @@ impl Counters {
             self.add(index, held.wrapping_neg());
         }
         held
+    }
+}
+
+/// Adds to a counter that others add to as well. The built-in target has no read-modify-write atomics, so the
+/// instruction is spelled out.
+///
+/// # Safety
+///
+/// `counter` points to eight aligned bytes of a map value.
+#[inline(always)]
+unsafe fn add(counter: *mut u64, by: u64) {
+    // SAFETY: as the caller says.
+    unsafe { asm!("lock *(u64 *)({counter} + 0) += {by}", counter = in(reg) counter, by = in(reg) by) }
+}
+
+/// Counts a packet at the exception that covers its IPv4 destination.
+#[inline(always)]
+pub(crate) fn count_excepted4(address: u32) {
+    count_excepted(DESTINATIONS4.get(Key::new(32, address.to_be())));
+}
+
+/// The same of an IPv6 destination, which may be judged by the IPv4 address inside.
+#[inline(always)]
+pub(crate) fn count_excepted6(address: [u32; 4]) {
+    match embedded_ipv4(address) {
+        Some(inside) if Kernel.embedded_ipv4() => count_excepted4(inside),
+        Some(_) | None => count_excepted(DESTINATIONS6.get(Key::new(128, address.map(u32::to_be)))),
+    }
+}
+
+#[inline(always)]
+fn count_excepted(kind: Option<&u32>) {
+    const FIRST: u32 = Destination::Exception as u32;
+    let slot = kind.and_then(|kind| kind.checked_sub(FIRST));
+    if let Some(count) = slot.and_then(|slot| EXCEPTED.get_ptr_mut(slot)) {
+        // SAFETY: a value of the map, of eight aligned bytes.
+        unsafe { add(count, 1) }
     }
 }
 

@@ -11,7 +11,8 @@ pub const PUBLIC: u32 = 0;
 pub enum Destination {
     /// Inside `reserved`.
     Reserved = 1,
-    /// Inside an exception.
+    /// Inside an exception. The tries hold this and higher numbers, by which its packets are counted: the slot of
+    /// each exception is so much more.
     Exception = 2,
 }
 

@@ -11,7 +11,7 @@ use smbwatch_ebpf::rule::{judge4, judge6};
 use smbwatch_ebpf::skip::Skip;
 use smbwatch_ebpf::wire::Be32;
 
-use crate::maps::{FLOWS4, FLOWS6, Kernel};
+use crate::maps::{FLOWS4, FLOWS6, Kernel, count_excepted4, count_excepted6};
 use crate::skb::Skb;
 
 /// What tells flows apart, seen from the client whichever way a packet travels.
@@ -123,6 +123,9 @@ pub(crate) trait Address: Copy + 'static {
 
     /// Judges a key by the clauses that need a look-up.
     fn judge(key: &FlowKey<Self>) -> Result<(), Skip>;
+
+    /// Counts a packet at the exception that covers it.
+    fn count_excepted(key: &FlowKey<Self>);
 }
 
 impl Address for u32 {
@@ -140,6 +143,11 @@ impl Address for u32 {
     fn judge(key: &FlowKey<Self>) -> Result<(), Skip> {
         judge4(&Kernel, key.client, key.server)
     }
+
+    #[inline(always)]
+    fn count_excepted(key: &FlowKey<Self>) {
+        count_excepted4(key.server);
+    }
 }
 
 impl Address for [u32; 4] {
@@ -156,6 +164,11 @@ impl Address for [u32; 4] {
     #[inline(always)]
     fn judge(key: &FlowKey<Self>) -> Result<(), Skip> {
         judge6(&Kernel, key.client, key.server)
+    }
+
+    #[inline(always)]
+    fn count_excepted(key: &FlowKey<Self>) {
+        count_excepted6(key.server);
     }
 }
 

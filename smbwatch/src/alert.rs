@@ -104,6 +104,12 @@ impl Alerter {
         Self { host, profile: config.profile, labels, run, made: 0 }
     }
 
+    /// Takes what another configuration says.
+    pub fn adapt(&mut self, config: &Config) {
+        self.profile = config.profile;
+        self.labels.clone_from(&config.runtimes.labels);
+    }
+
     /// Makes one alert, at the time `now`.
     pub fn alert(&mut self, finding: &Finding<'_>, now: Timestamp) -> Document {
         self.made += 1;

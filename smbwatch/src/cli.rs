@@ -2,23 +2,22 @@
 
 use std::io::Write as _;
 use std::net::IpAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use anyhow::Context as _;
 use clap::{Args, Parser, Subcommand};
 
-use crate::config::interfaces::Interfaces;
 use crate::config::sinks::SinkConfig;
-use crate::config::{self, Config, Profile};
-use crate::explain::explain;
-use crate::interfaces_command;
+use crate::config::{self, Config, Given, Profile};
+use crate::explain::Packet;
 use crate::messages;
 use crate::pipeline;
 use crate::probe::{Lock, check_permission};
 use crate::ranges::Kind;
 use crate::replay;
 use crate::sink::{self, Format};
+use crate::{exceptions_command, explain_command, interfaces_command};
 
 const AFTER_HELP: &str = "\
 Examples:
@@ -28,6 +27,7 @@ Examples:
   smbwatch interfaces                        what is watched, and why something is not
   smbwatch replay --offline traffic.pcapng   the same for what was captured before
   smbwatch explain 10.0.0.5 8.8.8.8          would that match, and why?
+  smbwatch exceptions                        who may, until when, and how often that was so
 
 `smbwatch run` needs root, or CAP_BPF, CAP_NET_ADMIN and CAP_PERFMON. RUST_LOG=debug says more.";
 
@@ -54,9 +54,21 @@ enum Command {
         /// A configuration file, whose choice of interfaces counts.
         #[arg(short, long, value_name = "FILE")]
         config: Option<PathBuf>,
-        /// How the list is written: text on a terminal, else JSON.
-        #[arg(long, value_enum, default_value_t)]
-        format: Format,
+        #[command(flatten)]
+        output: Output,
+    },
+    /// List the exceptions, and how often each was used.
+    ///
+    /// The running agent tells its own, with what it and its programs have counted. With --config those of a file
+    /// are listed, of which nothing is counted.
+    Exceptions {
+        /// A configuration file to read instead of asking the agent.
+        #[arg(short, long, value_name = "FILE")]
+        config: Option<PathBuf>,
+        #[command(flatten)]
+        output: Output,
+        #[command(flatten)]
+        folder: Folder,
     },
     /// Say whether a configuration file is right, and if not, where and why.
     ///
@@ -70,7 +82,8 @@ enum Command {
     },
     /// Say whether a packet would match, and which clause and range decide.
     ///
-    /// Exits with 0 for a match, 1 for no match and 2 for an error.
+    /// The running agent answers; with --config or --profile that configuration does, and where no agent runs, the
+    /// defaults. Exits with 0 for a match, 1 for no match and 2 for an error.
     Explain {
         /// Where the packet comes from.
         source: IpAddr,
@@ -81,6 +94,8 @@ enum Command {
         port: u16,
         #[command(flatten)]
         choice: Choice,
+        #[command(flatten)]
+        folder: Folder,
     },
     /// Judge what was captured before, and tell its alerts.
     ///
@@ -101,12 +116,10 @@ struct Run {
     interfaces: Vec<String>,
     #[command(flatten)]
     choice: Choice,
-    /// How alerts are written to standard output.
-    #[arg(long, value_enum, default_value_t)]
-    format: Format,
-    /// Folder for the verifier's log, if the kernel refuses a program.
-    #[arg(long, value_name = "DIR", default_value = "/run/smbwatch")]
-    run_dir: PathBuf,
+    #[command(flatten)]
+    output: Output,
+    #[command(flatten)]
+    folder: Folder,
 }
 
 #[derive(Debug, Args)]
@@ -124,10 +137,23 @@ struct Replay {
     any_address: bool,
     #[command(flatten)]
     choice: Choice,
-    /// How alerts are written to standard output.
+    #[command(flatten)]
+    output: Output,
+    #[command(flatten)]
+    folder: Folder,
+}
+
+#[derive(Debug, Args)]
+struct Output {
+    /// How standard output is written: text on a terminal, else JSON.
     #[arg(long, value_enum, default_value_t)]
     format: Format,
-    /// Folder for the verifier's log, if the kernel refuses a program.
+}
+
+#[derive(Debug, Args)]
+struct Folder {
+    /// Folder for files of a run: the socket at which the agent answers, and the verifier's log, if the kernel
+    /// refuses a program.
     #[arg(long, value_name = "DIR", default_value = "/run/smbwatch")]
     run_dir: PathBuf,
 }
@@ -144,9 +170,20 @@ struct Choice {
 
 impl Choice {
     fn config(&self) -> Result<Config, config::Error> {
-        match &self.config {
-            Some(path) => Config::load(path, self.profile),
-            None => Ok(Config::of(self.profile.unwrap_or_default())),
+        self.given(Vec::new()).load()
+    }
+
+    fn given(&self, interfaces: Vec<String>) -> Given {
+        Given { file: self.config.clone(), profile: self.profile, interfaces }
+    }
+
+    /// What is chosen, for people; none if nothing is.
+    fn name(&self) -> Option<String> {
+        match (&self.config, self.profile) {
+            (Some(path), None) => Some(format!("by {}", path.display())),
+            (Some(path), Some(profile)) => Some(format!("by {}, profile {profile}", path.display())),
+            (None, Some(profile)) => Some(format!("by the profile {profile}")),
+            (None, None) => None,
         }
     }
 }
@@ -155,10 +192,14 @@ impl Choice {
 pub fn main() -> ExitCode {
     match Cli::parse().command {
         Command::Run(run) => report(run.run(), ExitCode::from(1)),
-        Command::Interfaces { config, format } => {
+        Command::Interfaces { config, output } => {
             let choice = Choice { config, profile: None };
             let list = choice.config().map_err(Into::into);
-            let list = list.and_then(|config| interfaces_command::list(&config.interfaces, format));
+            let list = list.and_then(|config| interfaces_command::list(&config.interfaces, output.format));
+            report(list.and_then(|text| print(&text)), ExitCode::from(1))
+        }
+        Command::Exceptions { config, output, folder } => {
+            let list = exceptions(config.as_deref(), output.format, &folder.run_dir);
             report(list.and_then(|text| print(&text)), ExitCode::from(1))
         }
         Command::Replay(replay) => report(replay.run(), ExitCode::from(1)),
@@ -169,10 +210,14 @@ pub fn main() -> ExitCode {
             });
             report(checked, ExitCode::from(2))
         }
-        Command::Explain { source, destination, port, choice } => {
+        Command::Explain { source, destination, port, choice, folder } => {
             let answer = || {
-                let answer = explain(&choice.config()?, source, destination, port)?;
-                print(&answer.to_string()).map(|()| answer.matches)
+                let packet = Packet::new(source, destination, port)?;
+                let (matches, text) = match choice.name() {
+                    Some(name) => explain_command::of_config(&choice.config()?, packet, &name),
+                    None => explain_command::of_agent(&folder.run_dir, packet)?,
+                };
+                print(&text).map(|()| matches)
             };
             match answer() {
                 Ok(matches) => ExitCode::from(u8::from(!matches)),
@@ -190,9 +235,9 @@ impl Replay {
     fn run(self) -> anyhow::Result<()> {
         messages::start()?;
         let config = self.choice.config()?;
-        let Self { file, offline, any_address, format, run_dir, .. } = &self;
-        let options =
-            replay::Options { offline: *offline, any_address: *any_address, format: *format, run_dir };
+        let Self { file, offline, any_address, .. } = &self;
+        let (format, run_dir) = (self.output.format, &*self.folder.run_dir);
+        let options = replay::Options { offline: *offline, any_address: *any_address, format, run_dir };
         let (summary, ended) = if self.ecs {
             replay::documents(&config, file, options)
         } else {
@@ -209,15 +254,13 @@ impl Replay {
 impl Run {
     fn run(self) -> anyhow::Result<()> {
         messages::start()?;
-        let mut config = self.choice.config()?;
-        if !self.interfaces.is_empty() {
-            config.interfaces = Interfaces { names: self.interfaces, ..Interfaces::default() };
-        }
+        let given = self.choice.given(self.interfaces);
+        let config = given.load()?;
         check_permission()?;
         // Payload may hold what must not get into a core file.
         nix::sys::prctl::set_dumpable(false).context("keep this process out of core files")?;
         let _lock = Lock::take()?;
-        let summary = pipeline::run(config, &self.run_dir, self.format)?;
+        let summary = pipeline::run(given, config, &self.folder.run_dir, self.output.format)?;
         tracing::info!("{summary}");
         Ok(())
     }
@@ -233,6 +276,13 @@ fn reach(config: &Config) -> anyhow::Result<String> {
     let failed: Vec<String> = failed.into_iter().filter_map(Result::err).collect();
     anyhow::ensure!(failed.is_empty(), failed.join("\n"));
     Ok(reached.into_iter().flatten().collect())
+}
+
+fn exceptions(file: Option<&Path>, format: Format, run_dir: &Path) -> anyhow::Result<String> {
+    match file {
+        Some(file) => exceptions_command::of_file(file, &Config::load(file, None)?, format),
+        None => exceptions_command::of_agent(run_dir, format),
+    }
 }
 
 fn ranges(config: &Config) -> String {

@@ -9,7 +9,7 @@ pub mod runtimes;
 pub mod sinks;
 
 use std::fmt;
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::path::{Path, PathBuf};
 
 use clap::ValueEnum;
@@ -19,6 +19,7 @@ use serde::Deserialize;
 use smbwatch_ebpf::event::MAX_PAYLOAD;
 use smbwatch_ebpf::settings::{MAX_PORTS, MAX_PREFIXES};
 
+use crate::explain::{destination_range, source_prefix};
 use crate::ranges::{self, Kind, Range};
 use crate::scan::Threshold;
 use enrichment::{Geo, State, ThreatList};
@@ -104,7 +105,7 @@ pub struct Config {
     pub embedded_ipv4: bool,
     /// Destinations that do not match, and their carve-outs; the longest prefix decides.
     pub destinations: Vec<Range>,
-    /// Exceptions that the agent decides.
+    /// Exceptions. Those that the kernel decides are among the destinations too.
     pub exceptions: Vec<Exception>,
     /// Processes are found by hooks on `connect`.
     pub owners: bool,
@@ -177,6 +178,31 @@ impl Default for Config {
     }
 }
 
+/// Where a configuration comes from.
+#[derive(Clone, Debug, Default)]
+pub struct Given {
+    /// A file; none: the defaults.
+    pub file: Option<PathBuf>,
+    /// The profile, whichever the file names.
+    pub profile: Option<Profile>,
+    /// Names of the interfaces to watch, whatever the file says; empty: what it says.
+    pub interfaces: Vec<String>,
+}
+
+impl Given {
+    /// Reads it and checks it.
+    pub fn load(&self) -> Result<Config, Error> {
+        let mut config = match &self.file {
+            Some(path) => Config::load(path, self.profile)?,
+            None => Config::of(self.profile.unwrap_or_default()),
+        };
+        if !self.interfaces.is_empty() {
+            config.interfaces = Interfaces { names: self.interfaces.clone(), ..Interfaces::default() };
+        }
+        Ok(config)
+    }
+}
+
 /// Something in a configuration is wrong.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
@@ -240,6 +266,15 @@ impl Config {
         }
     }
 
+    /// Whether a flow is watched by its ends, exceptions that the agent decides apart.
+    pub fn watches(&self, source: IpAddr, destination: SocketAddr) -> bool {
+        let is_source = self.nat_addresses.contains(&source) || source_prefix(self, source).is_some();
+        let range = destination_range(self, destination.ip());
+        is_source
+            && range.is_none_or(|range| range.kind == Kind::Public)
+            && (self.any_port || self.ports.contains(&destination.port()))
+    }
+
     fn from_file(file: File, profile: Option<Profile>) -> Result<Self, String> {
         let mut config = Self::of(profile.or(file.profile).unwrap_or_default());
         if let Some(sources) = file.sources {
@@ -287,13 +322,11 @@ impl Config {
 
     /// Adds exceptions. Those of the kernel take in whatever inside them is called globally reachable.
     fn except(&mut self, exceptions: Vec<Exception>) {
-        let (simple, others): (Vec<_>, Vec<_>) =
-            exceptions.into_iter().partition(|exception| exception.is_for_kernel().is_some());
-        self.exceptions = others;
-        let simple: Vec<(IpNet, String)> = simple
-            .into_iter()
-            .filter_map(|exception| Some((exception.is_for_kernel()?, exception.reason)))
+        let simple: Vec<(IpNet, String)> = exceptions
+            .iter()
+            .filter_map(|exception| Some((exception.is_for_kernel()?, exception.reason.clone())))
             .collect();
+        self.exceptions = exceptions;
         for range in self.destinations.iter_mut().filter(|range| range.kind == Kind::Public) {
             if let Some((_, reason)) = simple.iter().find(|(around, _)| around.contains(&range.prefix)) {
                 (range.kind, range.name) = (Kind::Exception, reason.clone());

@@ -44,6 +44,11 @@ impl Conversations {
         Self { known: LruCache::new(CONVERSATIONS), limit, options, kept: 0 }
     }
 
+    /// Takes other limits than those that it began with.
+    pub fn adapt(&mut self, limit: usize, options: Options) {
+        (self.limit, self.options) = (limit, options);
+    }
+
     /// Keeps the latest sighting of a connection that may talk.
     pub fn saw(&mut self, key: Key, sighting: &FlowObservation) {
         if self.limit == 0 || !sighting.is(flow::ESTABLISHED | flow::SMB) {

@@ -4,6 +4,8 @@
 //! behind NAT; its destination and its initial sequence number stay. Where the SYN was not seen, its
 //! destination and source port stand in.
 
+mod states;
+
 use std::hash::{BuildHasher as _, RandomState};
 use std::net::{IpAddr, SocketAddr};
 use std::num::{NonZeroU64, NonZeroUsize};
@@ -15,6 +17,8 @@ use smbwatch_ebpf::flow;
 use crate::judge::{Grade, Judgement, Outcome};
 use crate::observation::{FlowObservation, PayloadObservation};
 use crate::probe::roles::Role;
+use states::State;
+pub use states::States;
 
 /// Incidents that are remembered.
 const INCIDENTS: NonZeroUsize = NonZeroUsize::new(1 << 12).expect("not zero");
@@ -30,6 +34,8 @@ pub struct Connection {
     pub judged: Option<Told>,
     /// It is counted as a part of a scan.
     pub scanned: bool,
+    /// How far it has come, as far as that is counted.
+    state: State,
     first: Place,
     others: Vec<Place>,
 }
@@ -92,6 +98,7 @@ pub struct Key(u64);
 /// The connections that were seen last.
 pub struct Correlator {
     connections: LruCache<Key, Connection>,
+    states: States,
     known: LruCache<Pair, Tries>,
     /// How long after a sighting another connection of the same workload to the same destination belongs to its
     /// incident.
@@ -122,11 +129,23 @@ impl Correlator {
         connections.resize(capacity);
         Self {
             connections,
+            states: States::default(),
             known: LruCache::new(INCIDENTS),
             window,
             hasher: RandomState::new(),
             incidents: 0,
         }
+    }
+
+    /// Takes other limits than those that it began with.
+    pub fn adapt(&mut self, capacity: NonZeroUsize, window: SignedDuration) {
+        while self.connections.len() > capacity.get()
+            && let Some((_, forgotten)) = self.connections.pop_lru()
+        {
+            self.states.forget(forgotten.state);
+        }
+        self.connections.resize(capacity);
+        self.window = window;
     }
 
     /// Whether a sighting belongs to a connection that was seen elsewhere.
@@ -144,7 +163,10 @@ impl Correlator {
             Some(connection) => connection.seen_at(place),
             None => {
                 let incident = self.incident(sighting);
-                self.connections.put(key, Connection::new(incident, place));
+                self.states.begin();
+                if let Some((_, forgotten)) = self.connections.push(key, Connection::new(incident, place)) {
+                    self.states.forget(forgotten.state);
+                }
             }
         }
         key
@@ -163,7 +185,11 @@ impl Correlator {
     /// Notes how a connection went; the other attempt of its incident, if there was one, and this.
     pub fn attempts(&mut self, key: Key, sighting: &FlowObservation, judgement: Judgement) -> Vec<Attempt> {
         let attempt = Attempt { port: sighting.destination.port(), judgement };
-        let incident = self.connections.peek(&key).map(|connection| connection.incident);
+        let connection = self.connections.peek_mut(&key);
+        let incident = connection.map(|connection| {
+            self.states.rise(&mut connection.state, State::of(&judgement));
+            connection.incident
+        });
         let pair = self.known.get_mut(&pair(sighting)).filter(|pair| Some(pair.incident) == incident);
         let Some(pair) = pair else { return Vec::new() };
         pair.time = pair.time.max(sighting.time);
@@ -174,6 +200,11 @@ impl Correlator {
             None => pair.tries.push(attempt),
         }
         if pair.tries.len() > 1 { pair.tries.clone() } else { Vec::new() }
+    }
+
+    /// How many of the connections that are remembered are in each state.
+    pub const fn states(&self) -> States {
+        self.states
     }
 
     /// The connection that payload belongs to, if it is remembered.
@@ -253,7 +284,7 @@ fn pair(sighting: &FlowObservation) -> Pair {
 impl Connection {
     /// A connection of an incident, seen for the first time.
     pub const fn new(incident: u64, first: Place) -> Self {
-        Self { incident, judged: None, scanned: false, first, others: Vec::new() }
+        Self { incident, judged: None, scanned: false, state: State::Excepted, first, others: Vec::new() }
     }
 
     /// Every place where it was seen, in that order.
@@ -386,6 +417,37 @@ mod tests {
             };
             assert_eq!(incident(&first) == incident(&second), same, "{second:?}");
         }
+    }
+
+    #[test]
+    fn connections_are_counted_by_the_last_state_until_they_are_forgotten() {
+        let judgement = |grade, outcome, ended| Judgement { grade, outcome, ended, severity: 21 };
+        let mut correlator = correlator();
+        let counted = |correlator: &Correlator| -> Vec<(&str, u64)> {
+            correlator.states().named().filter(|(_, count)| *count != 0).collect()
+        };
+        let first = syn("10.9.0.2:40000", "8.8.8.8:445", 5);
+        let key = correlator.join(&first, Role::Uplink);
+        assert_eq!(counted(&correlator), [("excepted", 1)]);
+        for (grade, outcome, ended, state) in [
+            (Grade::Attempted, Outcome::Pending, false, "attempted"),
+            (Grade::Attempted, Outcome::Unanswered, false, "unanswered"),
+            (Grade::Established, Outcome::Connected, false, "established"),
+            (Grade::Attempted, Outcome::Pending, false, "established"),
+            (Grade::Authenticated, Outcome::Connected, false, "authenticated"),
+            (Grade::Smb, Outcome::Connected, false, "authenticated"),
+            (Grade::Smb, Outcome::Connected, true, "ended"),
+        ] {
+            correlator.attempts(key, &first, judgement(grade, outcome, ended));
+            assert_eq!(counted(&correlator), [(state, 1)]);
+        }
+        let refused = judgement(Grade::Attempted, Outcome::Refused, false);
+        for number in 0..8 {
+            let next = syn("10.9.0.2:40000", "8.8.8.8:445", 6 + number);
+            let key = correlator.join(&next, Role::Uplink);
+            correlator.attempts(key, &next, refused);
+        }
+        assert_eq!(counted(&correlator), [("refused", 8)], "the first is forgotten");
     }
 
     #[test]

@@ -117,6 +117,11 @@ impl Enricher {
         }
     }
 
+    /// Takes other runtimes.
+    pub fn adapt(&mut self, runtimes: Option<Runtimes>) {
+        self.runtimes = runtimes;
+    }
+
     /// Learns an interface's name, and how it is watched.
     pub fn interface(&mut self, interface: &Interface, watch: Watch) {
         let is_tap = watch.role == Role::Workload && interface.is_tap();

@@ -1,7 +1,8 @@
 //! Exceptions that the agent decides: who may, until when, and how often that was so.
 
+mod row;
+
 use std::net::{IpAddr, SocketAddr};
-use std::path::Path;
 
 use glob::Pattern;
 use ipnet::IpNet;
@@ -10,7 +11,9 @@ use serde::Deserialize;
 
 use crate::config::exceptions::Exception;
 use crate::config::file::parse_prefix;
+use crate::enrich::files::Fresh;
 use crate::enrich::who::Who;
+pub use row::{Decider, Row, rows};
 
 /// The exceptions, and what came of them.
 pub struct Exceptions {
@@ -19,23 +22,39 @@ pub struct Exceptions {
 
 struct State {
     exception: Exception,
-    /// Of its file.
-    listed: Vec<IpNet>,
+    /// Of its file, if that was read.
+    listed: Option<Vec<IpNet>>,
     /// Its expiry was told.
     told: bool,
     hits: u64,
 }
 
 impl Exceptions {
-    /// None of them was used yet.
+    /// Those which the kernel does not decide. None of them was used yet.
     pub fn new(exceptions: &[Exception]) -> Self {
         let state = |exception: &Exception| State {
             exception: exception.clone(),
-            listed: Vec::new(),
+            listed: None,
             told: false,
             hits: 0,
         };
-        Self { all: exceptions.iter().map(state).collect() }
+        let decided = exceptions.iter().filter(|exception| exception.is_for_kernel().is_none());
+        Self { all: decided.map(state).collect() }
+    }
+
+    /// Takes other exceptions. Those that stay keep what they have counted, and files what they are known to hold.
+    pub fn adapt(&mut self, exceptions: &[Exception]) {
+        let before = std::mem::replace(self, Self::new(exceptions)).all;
+        for state in &mut self.all {
+            if let Some(known) = before.iter().find(|known| known.exception == state.exception) {
+                (state.told, state.hits) = (known.told, known.hits);
+            }
+            let file = &state.exception.destinations_file;
+            let same_file = |known: &&State| file.is_some() && known.exception.destinations_file == *file;
+            if let Some(known) = before.iter().find(same_file) {
+                state.listed.clone_from(&known.listed);
+            }
+        }
     }
 
     /// Whether there are none.
@@ -43,11 +62,12 @@ impl Exceptions {
         self.all.is_empty()
     }
 
-    /// Learns what a file of destinations holds now.
-    pub fn learn(&mut self, path: &Path, prefixes: &[IpNet]) {
-        let is_its = |state: &&mut State| state.exception.destinations_file.as_deref() == Some(path);
+    /// Learns what a file of destinations holds now, if that was read.
+    pub fn refresh(&mut self, fresh: &Fresh) {
+        let Fresh::Destinations(path, prefixes) = fresh else { return };
+        let is_its = |state: &&mut State| state.exception.destinations_file.as_ref() == Some(path);
         for state in self.all.iter_mut().filter(is_its) {
-            state.listed = prefixes.to_vec();
+            state.listed = Some(prefixes.clone());
         }
     }
 
@@ -86,12 +106,10 @@ impl Exceptions {
         now: Timestamp,
         is_it: impl Fn(&Exception) -> bool,
     ) -> bool {
-        let found = self.all.iter_mut().find(|State { exception, listed, .. }| {
-            exception.is_live(now)
-                && exception.covers(source, destination.ip(), destination.port())
-                && (exception.destinations_file.is_none()
-                    || listed.iter().any(|prefix| prefix.contains(&destination.ip())))
-                && is_it(exception)
+        let found = self.all.iter_mut().find(|state| {
+            state.exception.is_live(now)
+                && state.covers(source, destination) == Some(true)
+                && is_it(&state.exception)
         });
         if let Some(state) = found {
             state.hits += 1;
@@ -100,9 +118,34 @@ impl Exceptions {
         false
     }
 
+    /// Those whose addresses and ports cover a packet, expired ones too; and whether a file that decides was read.
+    pub fn about(
+        &self,
+        source: IpAddr,
+        destination: SocketAddr,
+    ) -> impl Iterator<Item = (&Exception, bool)> + use<'_> {
+        let all = self.all.iter().map(move |state| (&state.exception, state.covers(source, destination)));
+        all.filter(|(_, covers)| *covers != Some(false))
+            .map(|(exception, covers)| (exception, covers.is_some()))
+    }
+
     /// How often each was used, and its reason.
     pub fn hits(&self) -> impl Iterator<Item = (u64, &str)> {
         self.all.iter().map(|state| (state.hits, state.exception.reason.as_str()))
+    }
+}
+
+impl State {
+    /// Whether addresses and port are meant; none if a file decides that was not read.
+    fn covers(&self, source: IpAddr, destination: SocketAddr) -> Option<bool> {
+        if !self.exception.covers(source, destination.ip(), destination.port()) {
+            return Some(false);
+        }
+        if self.exception.destinations_file.is_none() {
+            return Some(true);
+        }
+        let listed = self.listed.as_ref()?;
+        Some(listed.iter().any(|prefix| prefix.contains(&destination.ip())))
     }
 }
 
@@ -183,8 +226,8 @@ mod tests {
     fn each_part_must_be_meant() {
         let prefix = |text: &str| Some(text.parse().expect("a prefix"));
         for (exception, covered) in [
-            (Exception { destination: prefix("8.8.8.0/24"), ..exception() }, true),
-            (Exception { destination: prefix("8.8.4.0/24"), ..exception() }, false),
+            (Exception { destination: prefix("8.8.8.0/24"), ports: vec![445], ..exception() }, true),
+            (Exception { destination: prefix("8.8.4.0/24"), ports: vec![445], ..exception() }, false),
             (Exception { source: prefix("10.0.0.0/8"), ports: vec![445], ..exception() }, true),
             (Exception { source: prefix("10.0.0.0/8"), ports: vec![139], ..exception() }, false),
             (Exception { source: prefix("10.9.0.0/16"), ..exception() }, false),

@@ -1,18 +1,37 @@
 //! Why a packet matches or not: which clause and which range decide.
 
-use std::fmt;
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 
 use ipnet::IpNet;
 use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
 use smbwatch_ebpf::rule::embedded_ipv4;
 
 use crate::config::Config;
-use crate::config::exceptions::Exception;
+use crate::config::exceptions::{Exception, Workload};
+use crate::except::Exceptions;
 use crate::ranges::{Kind, Range, longest};
 
+/// A packet, as far as the rule is about it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Packet {
+    source: IpAddr,
+    destination: SocketAddr,
+}
+
+/// What decides: a configuration, and its exceptions as far as the agent decides them.
+#[derive(Clone, Copy)]
+pub struct Basis<'a> {
+    /// The configuration.
+    pub config: &'a Config,
+    /// Its exceptions, with what was read of their files.
+    pub exceptions: &'a Exceptions,
+    /// An agent runs by it: the host's own addresses are known.
+    pub is_running: bool,
+}
+
 /// The answer for one packet.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Explanation {
     /// Whether the packet matches.
     pub matches: bool,
@@ -25,23 +44,39 @@ pub struct Explanation {
 #[error("no packet goes from {0} to {1}: one is IPv4 and the other IPv6; give two of one kind")]
 pub struct Mixed(IpAddr, IpAddr);
 
-/// Explains a packet from `source` to `destination` and `port`.
-pub fn explain(
-    config: &Config,
-    source: IpAddr,
-    destination: IpAddr,
-    port: u16,
-) -> Result<Explanation, Mixed> {
-    if source.is_ipv4() != destination.is_ipv4() {
-        return Err(Mixed(source, destination));
+impl Packet {
+    /// A packet from `source` to `destination` and `port`.
+    pub fn new(source: IpAddr, destination: IpAddr, port: u16) -> Result<Self, Mixed> {
+        if source.is_ipv4() != destination.is_ipv4() {
+            return Err(Mixed(source, destination));
+        }
+        Ok(Self { source, destination: SocketAddr::new(destination, port) })
     }
-    let clauses =
-        [port_clause(config, port), source_clause(config, source), destination_clause(config, destination)];
-    let exceptions = config
+
+    /// The same, as it is asked for over the agent's socket.
+    pub fn parse(source: &str, destination: &str, port: &str) -> anyhow::Result<Self> {
+        Ok(Self::new(source.parse()?, destination.parse()?, port.parse()?)?)
+    }
+
+    /// How it is asked for over the agent's socket.
+    pub fn target(self) -> String {
+        format!("/explain/{}/{}/{}", self.source, self.destination.ip(), self.destination.port())
+    }
+}
+
+/// Explains a packet at the time `now`.
+pub fn explain(basis: Basis<'_>, packet: Packet, now: Timestamp) -> Explanation {
+    let Packet { source, destination } = packet;
+    let config = basis.config;
+    let clauses = [
+        port_clause(config, destination.port()),
+        source_clause(basis, source),
+        destination_clause(config, destination.ip()),
+    ];
+    let exceptions = basis
         .exceptions
-        .iter()
-        .filter(|exception| exception.covers(source, destination, port))
-        .map(exception_clause);
+        .about(source, destination)
+        .map(|(exception, is_read)| exception_clause(exception, is_read, now));
     let mut explanation = Explanation { matches: true, clauses: Vec::new() };
     for (passes, clause) in clauses.into_iter().chain(exceptions) {
         explanation.clauses.push(clause);
@@ -50,26 +85,42 @@ pub fn explain(
             break;
         }
     }
-    Ok(explanation)
+    explanation
 }
 
 /// An exception of which more than addresses and port decides does not keep anything from matching here.
-fn exception_clause(exception: &Exception) -> (bool, String) {
+fn exception_clause(exception: &Exception, is_read: bool, now: Timestamp) -> (bool, String) {
     let Exception { reason, workload, destinations_file, expires, .. } = exception;
     let until = expires.map(|expires| format!(" until {expires}")).unwrap_or_default();
-    let is_live = exception.is_live(Timestamp::now());
-    if !is_live {
-        return (true, format!("the exception `{reason}` has expired ({})", until.trim_start()));
+    let of = owner(exception);
+    if !exception.is_live(now) {
+        return (true, format!("the exception `{reason}`{of} has expired ({})", until.trim_start()));
     }
     let mut but = Vec::new();
     if !workload.is_any() {
-        but.push("if the workload is the one that it names".to_owned());
+        but.push(format!("if the workload is {}", names(workload)));
     }
+    let mut file = String::new();
     if let Some(path) = destinations_file {
-        but.push(format!("if {} lists the destination", path.display()));
+        if is_read {
+            file = format!(", which {} lists", path.display());
+        } else {
+            but.push(format!("if {} lists the destination, which could not be read", path.display()));
+        }
     }
     let when = if but.is_empty() { String::new() } else { format!(", {}", but.join(" and ")) };
-    (!but.is_empty(), format!("excepted{until} by `{reason}`{when}"))
+    (!but.is_empty(), format!("excepted{until} by `{reason}`{of}{file}{when}"))
+}
+
+fn owner(exception: &Exception) -> String {
+    exception.owner.as_ref().map(|owner| format!(", of {owner}")).unwrap_or_default()
+}
+
+fn names(workload: &Workload) -> String {
+    let Workload { container, image, unit, executable } = workload;
+    let names = [("container", container), ("image", image), ("unit", unit), ("executable", executable)];
+    let names = names.into_iter().filter_map(|(kind, name)| Some(format!("{kind} `{}`", name.as_ref()?)));
+    names.collect::<Vec<_>>().join(", ")
 }
 
 fn port_clause(config: &Config, port: u16) -> (bool, String) {
@@ -83,10 +134,18 @@ fn port_clause(config: &Config, port: u16) -> (bool, String) {
     }
 }
 
-fn source_clause(config: &Config, source: IpAddr) -> (bool, String) {
+fn source_clause(Basis { config, is_running, .. }: Basis<'_>, source: IpAddr) -> (bool, String) {
     match source_prefix(config, source) {
         Some(prefix) => (true, format!("source {source} is inside `sources`: {prefix}")),
-        None if config.own_addresses => (
+        None if config.nat_addresses.contains(&source) => (
+            false,
+            format!(
+                "source {source} is an address of this host and outside `sources`: {} (a workload behind it \
+                 would match with its own address)",
+                list(&config.sources)
+            ),
+        ),
+        None if config.own_addresses && !is_running => (
             false,
             format!(
                 "source {source} is outside `sources`: {} (a public address of the watched host itself would match)",
@@ -118,7 +177,12 @@ fn destination_clause(config: &Config, destination: IpAddr) -> (bool, String) {
                 Kind::Exception => "is excepted",
             };
             let passes = range.kind == Kind::Public;
-            (passes, format!("destination {destination}{inside} {what}: {} ({})", range.prefix, range.name))
+            let is_its = |exception: &&Exception| exception.is_for_kernel() == Some(range.prefix);
+            let of = config.exceptions.iter().find(is_its).map(owner).unwrap_or_default();
+            (
+                passes,
+                format!("destination {destination}{inside} {what}: {} ({}){of}", range.prefix, range.name),
+            )
         }
     }
 }
@@ -146,13 +210,12 @@ fn list(prefixes: &[IpNet]) -> String {
     prefixes.join(", ")
 }
 
-impl fmt::Display for Explanation {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        writeln!(formatter, "{}", if self.matches { "match" } else { "no match" })?;
-        for clause in &self.clauses {
-            writeln!(formatter, "  {clause}")?;
-        }
-        Ok(())
+impl Explanation {
+    /// The answer for people; `by` says whose it is.
+    pub fn text(&self, by: &str) -> String {
+        let verdict = if self.matches { "match" } else { "no match" };
+        let clauses: String = self.clauses.iter().map(|clause| format!("  {clause}\n")).collect();
+        format!("{verdict}, {by}\n{clauses}")
     }
 }
 
@@ -160,6 +223,44 @@ impl fmt::Display for Explanation {
 mod tests {
     use super::*;
     use crate::config::Profile;
+
+    fn explained(config: &Config, packet: Packet) -> Explanation {
+        let exceptions = Exceptions::new(&config.exceptions);
+        explain(Basis { config, exceptions: &exceptions, is_running: false }, packet, Timestamp::UNIX_EPOCH)
+    }
+
+    #[test]
+    fn each_exception_is_named_with_what_else_it_asks_for() {
+        let packet = Packet::parse("10.0.0.5", "8.8.8.8", "445").expect("a packet");
+        let unread = "excepted by `a test`, if /list lists the destination, which could not be read";
+        for (keys, matches, last) in [
+            ("destination = \"8.8.8.0/24\"", false, "destination 8.8.8.8 is excepted: 8.8.8.0/24 (a test)"),
+            ("source = \"10.0.0.0/8\"\nowner = \"storage\"", false, "excepted by `a test`, of storage"),
+            ("source = \"10.9.0.0/16\"", true, "destination 8.8.8.8 is in no reserved range: the Internet"),
+            (
+                "destination = \"8.8.8.8\"\nports = [445]\nexpires = \"2999-12-30\"",
+                false,
+                "excepted until 2999-12-31T00:00:00Z by `a test`",
+            ),
+            (
+                "destination = \"8.8.8.8\"\nexpires = \"1969-12-30\"\nowner = \"storage\"",
+                true,
+                "the exception `a test`, of storage has expired (until 1969-12-31T00:00:00Z)",
+            ),
+            (
+                "container = \"backup-*\"\nexecutable = \"/usr/bin/rclone\"",
+                true,
+                "excepted by `a test`, if the workload is container `backup-*`, executable `/usr/bin/rclone`",
+            ),
+            ("destinations_file = \"/list\"", true, unread),
+        ] {
+            let text = format!("[[exceptions]]\nreason = \"a test\"\n{keys}");
+            let config = Config::parse(&text, "test.toml".as_ref(), None).expect("a configuration");
+            let answer = explained(&config, packet);
+            assert_eq!(answer.clauses.last().map(String::as_str), Some(last));
+            assert_eq!(answer.matches, matches, "{answer:?}");
+        }
+    }
 
     #[test]
     fn the_deciding_clause_and_range_are_named() {
@@ -233,8 +334,9 @@ mod tests {
             ),
         ] {
             let address = |text: &str| text.parse().expect("an address");
-            let answer = explain(config, address(source), address(destination), port).expect("an answer");
-            assert_eq!(answer.matches, matches, "{answer}");
+            let packet = Packet::new(address(source), address(destination), port).expect("a packet");
+            let answer = explained(config, packet);
+            assert_eq!(answer.matches, matches, "{answer:?}");
             assert_eq!(answer.clauses.last().map(String::as_str), Some(last));
         }
     }
@@ -244,8 +346,8 @@ mod tests {
         let address = |text: &str| text.parse().expect("an address");
         for (source, destination) in [("10.0.0.5", "2606::1"), ("fd00::1", "8.8.8.8")] {
             let (source, destination) = (address(source), address(destination));
-            let answer = explain(&Config::default(), source, destination, 445);
-            assert_eq!(answer, Err(Mixed(source, destination)));
+            let packet = Packet::new(source, destination, 445);
+            assert_eq!(packet, Err(Mixed(source, destination)));
         }
     }
 }

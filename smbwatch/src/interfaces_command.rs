@@ -1,7 +1,6 @@
 //! `smbwatch interfaces`: every interface, its role, and what the kernel says is attached to it.
 
 use std::collections::HashSet;
-use std::fmt::Write as _;
 use std::io;
 
 use anyhow::Context as _;
@@ -14,6 +13,7 @@ use crate::probe::clsact;
 use crate::probe::interfaces::Snapshot;
 use crate::probe::roles::{Direction, Role, Verdict, verdict};
 use crate::sink::Format;
+use crate::table;
 
 /// The beginning of the names of the programs that see clients' packets; the kernel cuts names.
 const PROGRAM: &str = "smbwatch_egress";
@@ -130,18 +130,5 @@ fn table(rows: &[Row]) -> String {
             format!("{state}{reason}").trim_start_matches("-; ").to_owned(),
         ]
     });
-    let header = ["INTERFACE", "KIND", "ROLE", "CLIENTS AT", "WATCHED BY"].map(str::to_owned);
-    let lines: Vec<[String; 5]> = std::iter::once(header).chain(words).collect();
-    let width =
-        |column: usize| lines.iter().filter_map(|line| line.get(column)).map(String::len).max().unwrap_or(0);
-    let widths: [usize; 5] = std::array::from_fn(width);
-    let mut text = String::new();
-    for line in &lines {
-        let mut row = String::new();
-        for (word, width) in line.iter().zip(widths) {
-            let _ = write!(row, "{word:<width$}  ");
-        }
-        let _ = writeln!(text, "{}", row.trim_end());
-    }
-    text
+    table::table(["INTERFACE", "KIND", "ROLE", "CLIENTS AT", "WATCHED BY"], words)
 }

@@ -6,6 +6,7 @@ mod format;
 mod health;
 mod kinds;
 mod listen;
+mod local;
 mod process;
 pub(crate) mod scrapes;
 pub(crate) mod serve;
@@ -64,8 +65,16 @@ pub struct Summary {
 impl Account {
     /// Nothing yet, of each grade that there is.
     pub fn new(mode: SeverityMode) -> Self {
-        let alerts = Grade::ALL.map(|grade| ((grade, severity(mode, grade)), 0)).into();
-        Self { alerts, ..Self::default() }
+        let mut account = Self::default();
+        account.expect(mode);
+        account
+    }
+
+    /// Shows each grade, with the severity that it has by `mode`, even where there is none yet.
+    pub fn expect(&mut self, mode: SeverityMode) {
+        for grade in Grade::ALL {
+            self.alerts.entry((grade, severity(mode, grade))).or_default();
+        }
     }
 
     /// Records and rises that became an alert.

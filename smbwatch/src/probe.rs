@@ -5,8 +5,11 @@ mod btf;
 pub(crate) mod cgroup;
 pub mod clsact;
 mod error;
+mod excepted;
+mod flows;
 pub mod interfaces;
 mod lock;
+mod memory;
 mod owners;
 mod permission;
 pub mod plan;
@@ -15,12 +18,14 @@ pub mod routes;
 mod tables;
 
 use std::collections::HashMap;
+use std::ops::AddAssign;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use aya::maps::{Array, MapData, PerCpuArray, RingBuf};
 use aya::programs::{Program, ProgramError, SchedClassifier};
 use aya::{Ebpf, EbpfLoader};
+use ipnet::IpNet;
 use smbwatch_ebpf::layout::{LAYOUT, Layout};
 use smbwatch_ebpf::settings::{self, Settings, counter};
 use smbwatch_ebpf::skip::Skip;
@@ -28,8 +33,11 @@ use smbwatch_ebpf::skip::Skip;
 use crate::config::{BackEnd, Config};
 pub use attach::{Attached, is_free_of_tcx};
 pub use error::Error;
+use excepted::{Excepted, Slots};
+pub use flows::Flows;
 use interfaces::Layer;
 pub use lock::Lock;
+pub use memory::let_go_of_code;
 pub use permission::check_permission;
 use plan::Target;
 pub use tables::settings;
@@ -46,6 +54,7 @@ const IP: [&str; 2] = ["smbwatch_egress_l3", "smbwatch_reply_l3"];
 pub struct Probe {
     bpf: Ebpf,
     counters: PerCpuArray<MapData, [u64; counter::COUNT]>,
+    excepted: Excepted,
     /// What is attached, by the interface's index. A link ends when it is dropped.
     links: HashMap<u32, attach::Links>,
     run_dir: PathBuf,
@@ -68,6 +77,18 @@ pub struct Counters {
     pub skipped: [u64; Skip::COUNTED.len()],
 }
 
+impl AddAssign for Counters {
+    fn add_assign(&mut self, other: Self) {
+        let Self { flow_sent, flow_lost, connect_sent, connect_lost, payload_lost, skipped } = other;
+        self.flow_sent += flow_sent;
+        self.flow_lost += flow_lost;
+        self.connect_sent += connect_sent;
+        self.connect_lost += connect_lost;
+        self.payload_lost += payload_lost;
+        self.skipped.iter_mut().zip(skipped).for_each(|(sum, count)| *sum += count);
+    }
+}
+
 /// What the kernel has counted of a program, while `kernel.bpf_stats_enabled` is 1.
 #[derive(Clone, Debug)]
 pub struct Runs {
@@ -84,7 +105,7 @@ impl Probe {
     pub fn load_for_replay(config: &Config, run_dir: &Path) -> Result<Self, Error> {
         error::check_kernel()?;
         let settings = Settings { replay: 1, ..tables::settings(config) };
-        let mut probe = Self::load_with(config, &settings, &Layout::default(), run_dir)
+        let mut probe = Self::load_with(config, &settings, &Layout::default(), None, run_dir)
             .map_err(|error| error::refused(error, run_dir))?;
         load_programs(&mut probe.bpf, |name| IP.contains(&name))
             .map_err(|error| error::refused(error, run_dir))?;
@@ -93,10 +114,15 @@ impl Probe {
 
     /// Loads the programs and fills their tables. A verifier's refusal is written to `run_dir`.
     pub fn load(config: &Config, run_dir: &Path) -> Result<Self, Error> {
+        Self::load_after(config, None, run_dir)
+    }
+
+    /// The same for programs that go on with the flows of others.
+    pub fn load_after(config: &Config, flows: Option<Flows>, run_dir: &Path) -> Result<Self, Error> {
         error::check_kernel()?;
         let settings = tables::settings(config);
         let loaded = match btf::layout() {
-            Some(layout) => match Self::load_with(config, &settings, &layout, run_dir) {
+            Some(layout) => match Self::load_with(config, &settings, &layout, flows, run_dir) {
                 // A kernel in lockdown lets no program read its memory.
                 Err(error) if !error::is_permission(&error) => Err(error.root_cause().to_string()),
                 loaded => Ok(loaded),
@@ -108,9 +134,9 @@ impl Probe {
                 "how the kernel keeps processes is not known ({reason}): one that ends right after it \
                  connects may go without executable and arguments"
             );
-            Self::load_with(config, &settings, &Layout::default(), run_dir)
+            Self::load_with(config, &settings, &Layout::default(), flows, run_dir)
         });
-        give_back_memory();
+        memory::trim();
         loaded.map_err(|error| error::refused(error, run_dir))
     }
 
@@ -118,6 +144,7 @@ impl Probe {
         config: &Config,
         settings: &Settings,
         layout: &Layout,
+        flows: Option<Flows>,
         run_dir: &Path,
     ) -> anyhow::Result<Self> {
         let settings: Vec<u8> = settings.to_bytes().collect();
@@ -131,13 +158,36 @@ impl Probe {
             .map_max_entries("FLOWS4", config.flows)
             .map_max_entries("FLOWS6", config.flows.div_ceil(2))
             .map_max_entries("EVENTS", config.ring_bytes)
+            .map_max_entries("EXCEPTED", excepted::room_for(config))
             .load(OBJECT)?;
-        tables::fill(&mut bpf, config)?;
+        let mut slots = Slots::default();
+        tables::fill(&mut bpf, config, &mut slots)?;
+        if let Some(flows) = flows {
+            flows.copy_to(&mut bpf)?;
+        }
         load_programs(&mut bpf, |name| {
             ETHERNET.contains(&name) || (config.owners && owners::HOOKS.contains(&name))
         })?;
         let counters = map(&mut bpf, "COUNTERS")?;
-        Ok(Self { bpf, counters, links: HashMap::new(), run_dir: run_dir.to_owned() })
+        let excepted = Excepted::new(map(&mut bpf, "EXCEPTED")?, slots);
+        Ok(Self { bpf, counters, excepted, links: HashMap::new(), run_dir: run_dir.to_owned() })
+    }
+
+    /// Turns from one configuration to another without a moment in which what matches by both goes unseen. False
+    /// where that takes programs that are loaded anew.
+    pub fn change(&mut self, old: &Config, new: &Config) -> Result<bool, Error> {
+        let same = tables::settings(old) == tables::settings(new)
+            && (old.flows, old.ring_bytes, old.owners, old.back_end)
+                == (new.flows, new.ring_bytes, new.owners, new.back_end);
+        if same {
+            tables::change(&mut self.bpf, old, new, &mut self.excepted.slots).map_err(Error::Bpf)?;
+        }
+        Ok(same)
+    }
+
+    /// The flows that the programs know, for those that succeed them.
+    pub fn flows(&self) -> Result<Flows, Error> {
+        Flows::of(&self.bpf).map_err(Error::Bpf)
     }
 
     /// Hooks every `connect` of the host, to learn who opens sockets.
@@ -214,6 +264,16 @@ impl Probe {
             .collect()
     }
 
+    /// Packets to the exception of this range, as far as it has a counter.
+    pub fn excepted(&self, range: IpNet) -> Option<u64> {
+        self.excepted.packets(range)
+    }
+
+    /// The same for every range that has one.
+    pub fn all_excepted(&self) -> impl Iterator<Item = (IpNet, u64)> {
+        self.excepted.all()
+    }
+
     /// What the programs have counted so far.
     pub fn counters(&self) -> Result<Counters, Error> {
         let cpus = self.counters.get(&0, 0).map_err(|error| Error::Bpf(error.into()))?;
@@ -267,13 +327,4 @@ fn map<T: TryFrom<aya::maps::Map, Error = aya::maps::MapError>>(
 ) -> anyhow::Result<T> {
     let map = bpf.take_map(name).ok_or_else(|| anyhow::anyhow!("no map `{name}` in the object, or taken"))?;
     Ok(T::try_from(map)?)
-}
-
-/// Loading parses the kernel's type information, megabytes of it, which the allocator would keep.
-fn give_back_memory() {
-    // SAFETY: malloc_trim touches free memory alone.
-    #[cfg(target_env = "gnu")]
-    unsafe {
-        libc::malloc_trim(0);
-    }
 }

@@ -76,7 +76,7 @@ pub fn captures(
     } else {
         Box::new(kernel::Kernel::new(Probe::load_for_replay(&config, options.run_dir)?)?)
     };
-    let mut replay = Replay::new(&config, options.format)?;
+    let mut replay = Replay::new(&config, options)?;
     let mut others: Vec<(u64, String)> = Vec::new();
     let ended = loop {
         match capture.next_packet() {
@@ -106,7 +106,7 @@ pub fn documents(
     options: Options<'_>,
 ) -> anyhow::Result<(Summary, anyhow::Result<()>)> {
     let config = if options.any_address { any_address(config.clone()) } else { config.clone() };
-    events::replay(&config, path, options.format)
+    events::replay(&config, path, options)
 }
 
 impl fmt::Display for Summary {
@@ -133,10 +133,10 @@ struct Replay<'a> {
 }
 
 impl<'a> Replay<'a> {
-    fn new(config: &'a Config, format: Format) -> anyhow::Result<Self> {
-        let outlet = Outlet::here(format);
+    fn new(config: &'a Config, options: Options<'_>) -> anyhow::Result<Self> {
+        let outlet = Outlet::here(options.format);
         Ok(Self {
-            any_address: config.destinations.is_empty(),
+            any_address: options.any_address,
             rule: Lists::new(config),
             stages: Stages::for_replay(config.clone(), outlet),
             start: None,

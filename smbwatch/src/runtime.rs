@@ -16,6 +16,7 @@ use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, timeout};
 
+use crate::config::runtimes as config;
 pub use container::{Container, Pod};
 pub use endpoint::Endpoint;
 
@@ -38,6 +39,11 @@ pub struct Runtimes {
 }
 
 impl Runtimes {
+    /// The runtimes that a configuration names, if any.
+    pub fn of(config: &config::Runtimes) -> Option<Self> {
+        config.is_any().then(|| Self::start(Endpoint::all(config)))
+    }
+
     /// Begins to learn, in the background, what runs here. Needs a Tokio runtime, which it never blocks.
     pub fn start(endpoints: Vec<Endpoint>) -> Self {
         let cache = Arc::new(Cache::default());

@@ -88,6 +88,11 @@ impl Scans {
         Self { threshold, workloads: LruCache::new(WORKLOADS) }
     }
 
+    /// Takes another threshold than the one that it began with.
+    pub fn adapt(&mut self, threshold: Threshold) {
+        self.threshold = threshold;
+    }
+
     /// What a sighting of `connection` is to a scan of its workload. What goes further than a connection is
     /// never only a part of one.
     pub fn part(

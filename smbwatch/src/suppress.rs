@@ -76,6 +76,11 @@ impl Suppressor {
         Self { per_second, window, incidents, second: i64::MIN, told: ThisSecond::default() }
     }
 
+    /// Takes other limits than those that it began with.
+    pub fn adapt(&mut self, per_second: u32, window: SignedDuration) {
+        (self.per_second, self.window) = (per_second, window);
+    }
+
     /// Decides whether a judgement about `connection` is told, and notes it.
     pub fn suppress(
         &mut self,

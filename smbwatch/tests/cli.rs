@@ -16,7 +16,7 @@ fn help_names_every_command_and_gives_examples() {
     let help = smbwatch(&["--help"]);
     assert_eq!(help.status.code(), Some(0));
     let text = String::from_utf8_lossy(&help.stdout);
-    for part in ["run", "interfaces", "check", "explain", "ranges", "Examples:", "CAP_BPF"] {
+    for part in ["run", "interfaces", "exceptions", "check", "explain", "ranges", "Examples:", "CAP_BPF"] {
         assert!(text.contains(part), "no {part} in {text}");
     }
     assert_eq!(smbwatch(&["walk"]).status.code(), Some(2));
@@ -54,10 +54,16 @@ fn explain_ends_with_the_answer() {
             "judged by the IPv4 address inside, 10.1.2.3,",
         ),
     ] {
-        let args: Vec<&str> = ["explain"].into_iter().chain(args).collect();
+        let by = if args.contains(&"-p") {
+            "by the profile strict\n"
+        } else {
+            "by the defaults; no agent answers at /nowhere/metrics.sock\n"
+        };
+        let args: Vec<&str> = ["explain", "--run-dir", "/nowhere"].into_iter().chain(args).collect();
         let (found, out, err) = said(&smbwatch(&args));
         assert_eq!((found, err.as_str()), (Some(code), ""), "{args:?}");
-        assert!(out.starts_with(if code == 0 { "match\n" } else { "no match\n" }), "{out}");
+        let verdict = if code == 0 { "match" } else { "no match" };
+        assert!(out.starts_with(&format!("{verdict}, {by}")), "{out}");
         assert!(out.lines().last().is_some_and(|line| line.contains(last)), "{out}");
     }
     let mixed = said(&smbwatch(&["explain", "10.0.0.5", "2606::1"]));

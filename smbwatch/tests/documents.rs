@@ -4,8 +4,10 @@ use std::fmt::Write as _;
 use std::io::{self, BufRead, BufReader, Read};
 
 use fastrand::Rng;
+use jiff::Timestamp;
 use smbwatch::config::{Config, Profile};
-use smbwatch::explain::explain;
+use smbwatch::except::Exceptions;
+use smbwatch::explain::{Basis, Packet, explain};
 use smbwatch::source::ecs::{Documents, Event, MAX_LINE, rule};
 use smbwatch_ebpf::testing::seed;
 
@@ -283,7 +285,9 @@ fn the_rule_is_the_one_that_explain_tells() {
         "64:ff9b::a01:203",
         "ff02::1",
     ];
+    let exceptions = Exceptions::new(&[]);
     for config in [&default, &strict, &ports] {
+        let basis = Basis { config, exceptions: &exceptions, is_running: false };
         for (source, destination) in addresses.iter().flat_map(|a| addresses.map(|b| (*a, b))) {
             for port in [139, 445, 4450, 443] {
                 let line = format!(
@@ -291,13 +295,14 @@ fn the_rule_is_the_one_that_explain_tells() {
                 );
                 let told = read(line.as_bytes(), |event| rule::matches(config, event).to_string());
                 let parse = |text: &str| text.parse().expect("an address");
-                let Ok(explained) = explain(config, parse(source), parse(destination), port) else {
+                let Ok(packet) = Packet::new(parse(source), parse(destination), port) else {
                     continue;
                 };
+                let explained = explain(basis, packet, Timestamp::now());
                 assert_eq!(
                     told,
                     [explained.matches.to_string()],
-                    "{source} {destination} {port}: {explained}"
+                    "{source} {destination} {port}: {explained:?}"
                 );
             }
         }

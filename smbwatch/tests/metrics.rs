@@ -2,15 +2,17 @@
 
 mod support;
 
+use std::io::Write as _;
 use std::net::{Ipv4Addr, TcpStream};
 use std::os::unix::fs::PermissionsExt as _;
 use std::time::{Duration, Instant};
 
 use smbwatch_ebpf::event::FlowEvent;
-use smbwatch_ebpf::testing::build::{IPV4, Ipv4, Tcp, ethernet};
+use smbwatch_ebpf::testing::build::{IPV4, Ipv4, Tcp, ethernet, smb};
 use support::agent::{Agent, PATIENCE};
 use support::lab::{End, HOST, Lab, NOBODY, SERVER};
 use support::packet_socket::send_frames;
+use support::peer::{self, listen};
 use support::scrape::{Answer, ask, connect, socket};
 
 const FLOOD: u32 = 200_000;
@@ -100,6 +102,38 @@ impl Sums {
         assert_eq!(taken + risen, alerted + suppressed + undecoded + held, "{}", scrape.body);
         sums
     }
+}
+
+#[test]
+fn connections_are_counted_by_how_far_they_have_come() {
+    let Some(lab) = Lab::make("connections_are_counted_by_how_far_they_have_come") else { return };
+    let config = "[[exceptions]]\ndestination = \"93.184.200.7\"\nports = [445]\nreason = \"a test\"\n";
+    let agent = Agent::start_with(&lab, config, &[]);
+    let _listener = listen(&lab, SERVER, 445);
+    let mut open: Vec<_> = (0..3).map(|_| peer::connect(&lab, SERVER, 445).expect("connect")).collect();
+    open[0].write_all(&smb(0xfe, 64)).expect("send");
+    drop(open.pop());
+    peer::connect(&lab, SERVER, 139).expect_err("nobody listens");
+    send_frames(&lab, &[frame(1, NOBODY), frame(2, NOBODY), frame(3, "93.184.200.7")]);
+    let mut expected =
+        [("attempted", 2), ("refused", 1), ("established", 1), ("smb", 1), ("ended", 1), ("excepted", 1)];
+    expected.sort_unstable();
+    let deadline = Instant::now() + PATIENCE;
+    loop {
+        let scrape = Answer::metrics(&lab);
+        let flows = scrape.samples().filter(|(name, _, value)| *name == "smbwatch_flows" && *value != "0");
+        let mut flows: Vec<(&str, u64)> = flows
+            .map(|(_, state, count)| {
+                (state.split('"').nth(1).unwrap_or(""), count.parse().expect("a number"))
+            })
+            .collect();
+        flows.sort_unstable();
+        if flows == expected {
+            break;
+        }
+        assert!(Instant::now() < deadline, "{flows:?}");
+    }
+    agent.stop();
 }
 
 #[test]

@@ -111,6 +111,33 @@ fn large_segments_are_cut_as_on_the_wire() {
     assert!(alerts.iter().any(|alert| text(alert, "network.type") == "ipv6"));
 }
 
+/// An empty list of reserved ranges says that nothing is reserved, and nothing else.
+#[test]
+fn nothing_reserved_is_not_any_address() {
+    let folder = Folder::make("reserved");
+    let config = folder.file("nothing.toml", b"reserved = []\n");
+    let [client, server] = [[10, 0, 0, 1].into(), [10, 0, 0, 2].into()];
+    let there = |segment: Tcp| ethernet(&[], IPV4, &Ipv4::new(client, server).wrap(&segment.bytes()));
+    let back = |segment: Tcp| ethernet(&[], IPV4, &Ipv4::new(server, client).wrap(&segment.bytes()));
+    let frames = [
+        there(Tcp { sequence: 99, ..Tcp::syn(40000, 445) }),
+        there(Tcp { sequence: 100, ..Tcp::data(40000, 445, &smb(0xfe, 64)) }),
+        back(Tcp { sequence: 200, ..Tcp::data(445, 40000, &smb(0xfe, 64)) }),
+    ];
+    let samples: Vec<Sample> = frames.iter().map(|frame| Sample::whole(1, 0, frame)).collect();
+    let file = folder.file("lan.pcap", &pcap(Order::Little, true, 1, &samples));
+    // The server's answer begins a message too, from a private source to what is reserved no more.
+    for (args, ports) in [
+        (&["--config", config.to_str().expect("a path of text")][..], &[445, 445, 40000][..]),
+        (&["--any-address"], &[445, 445]),
+        (&[], &[]),
+    ] {
+        let Some(alerts) = agreed(args, &file) else { return };
+        let told: Vec<u64> = alerts.iter().map(|alert| number(alert, "destination.port")).collect();
+        assert_eq!(told, ports, "{args:?}");
+    }
+}
+
 #[test]
 fn what_came_before_an_error_is_told() {
     let folder = Folder::make("cut");

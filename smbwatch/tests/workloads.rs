@@ -5,7 +5,7 @@ mod support;
 use std::fs;
 
 use serde_json::{Value, json};
-use support::agent::{Agent, number, text};
+use support::agent::{self, Agent, number, text};
 use support::cell::IMAGE;
 use support::lab::{End, HOST, Lab, SERVER};
 use support::peer::listen;
@@ -48,7 +48,14 @@ impl Node {
     fn watch(&mut self, kind: &str, args: &[&str]) -> Agent {
         let socket = self.podman.serve();
         let config = NO_RUNTIME.replace(&format!("{kind} = []"), &format!("{kind} = [{socket:?}]"));
-        Agent::start_with(&self.lab, &config, args)
+        let mut command = agent::command(&self.lab, &config, args);
+        command.env("RUST_LOG", "smbwatch=debug");
+        let mut agent = Agent::spawn(command);
+        agent.wait_until_said("attached to ");
+        if kind == "docker" {
+            agent.wait_until_said("following its containers");
+        }
+        agent
     }
 
     /// Runs a container that connects to the server; returns its identifier.

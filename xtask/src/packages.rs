@@ -33,6 +33,7 @@ const NAMESPACES: [Program; 2] = [("ip", "iproute2"), ("nsenter", "util-linux")]
 const NAT: [Program; 1] = [("nft", "nftables")];
 const SAMBA: [Program; 3] =
     [("smbd", "samba"), ("smbpasswd", "samba-common-bin"), ("smbclient", "smbclient")];
+const IMPACKET: [Program; 1] = [("impacket-samrdump", "python3-impacket")];
 const PODMAN: [Program; 5] = [
     ("podman", "podman"),
     ("conmon", "conmon"),
@@ -95,6 +96,11 @@ pub(crate) fn ensure_containers() {
         let fresh = process::which(program).is_none();
         install(programs, why, if fresh { units } else { &[] });
     }
+}
+
+/// Installs another SMB client and server, in Python, where it is missing.
+pub(crate) fn ensure_impacket() {
+    install(&IMPACKET, "tests have it speak SMB inside their labs", &[]);
 }
 
 /// Installs Prometheus's tool where it is missing. The server that comes with it is masked.

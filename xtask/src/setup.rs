@@ -17,7 +17,7 @@ use crate::{linker, recipe, toolchain};
 #[derive(clap::Args)]
 pub(crate) struct Args {
     /// Also install what the demo and the tests need: iproute2, util-linux, Samba, Podman, containerd, promtool,
-    /// rsyslog, a Kafka broker, an OpenTelemetry collector.
+    /// rsyslog, a Kafka broker, an OpenTelemetry collector, impacket.
     #[arg(long)]
     lab: bool,
 }
@@ -29,6 +29,7 @@ pub(crate) fn main(args: &Args) -> Result<()> {
         packages::ensure_containers();
         packages::ensure_monitoring();
         packages::ensure_sinks();
+        packages::ensure_impacket();
     }
     Ok(())
 }

@@ -35,6 +35,7 @@ pub(crate) fn main(args: &Args) -> Result<()> {
     packages::ensure_containers();
     packages::ensure_monitoring();
     packages::ensure_sinks();
+    packages::ensure_impacket();
     if !args.no_lint {
         lint::all()?;
     }

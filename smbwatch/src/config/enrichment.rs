@@ -63,6 +63,11 @@ impl Default for State {
 }
 
 impl State {
+    /// The folder in which sinks have their spools.
+    pub fn spools(&self) -> PathBuf {
+        self.dir.join("spool")
+    }
+
     pub(super) fn check(self) -> Result<Self, String> {
         let destinations = self.destinations;
         if destinations > MAX_DESTINATIONS {

@@ -1,4 +1,5 @@
-//! Exceptions that the agent decides, because the kernel knows too little: by port, source, workload or time.
+//! Exceptions as they are configured. The agent decides those of which the kernel knows too little: by port, source,
+//! workload or time.
 
 use std::net::IpAddr;
 use std::path::PathBuf;

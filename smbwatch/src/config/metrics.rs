@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use super::file;
 
 /// In the folder for files of a run, which is `/run/smbwatch` by default.
-const SOCKET: &str = "metrics.sock";
+pub(crate) const SOCKET: &str = "metrics.sock";
 
 /// Where metrics are served.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -5,7 +5,7 @@ use std::fs;
 use std::io;
 use std::net::IpAddr;
 use std::os::unix::fs::MetadataExt as _;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
 use ipnet::IpNet;
@@ -73,6 +73,13 @@ impl Files {
         }
     }
 
+    /// Forgets what a configuration does not name.
+    pub fn keep(&mut self, config: &Config) {
+        self.lists.retain(|(known, _)| config.threat_lists.contains(known));
+        self.country.take_if(|_| config.geo.country.is_none());
+        self.asn.take_if(|_| config.geo.asn.is_none());
+    }
+
     /// What is known of `address` at the time `now`.
     pub fn about(&self, address: IpAddr, now: Timestamp) -> Peer {
         let address = address.to_canonical();
@@ -104,6 +111,7 @@ struct Followed {
     seen: Option<Result<Stamp, io::ErrorKind>>,
 }
 
+#[derive(Debug, PartialEq, Eq)]
 enum File {
     List(ThreatList),
     Database(Topic, PathBuf),
@@ -112,25 +120,48 @@ enum File {
 
 /// What tells one state of a file from another.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Stamp {
+pub struct Stamp {
     device: u64,
     inode: u64,
     size: u64,
     modified: (i64, i64),
 }
 
+impl Stamp {
+    /// That of a file now.
+    pub fn of(path: &Path) -> io::Result<Self> {
+        let metadata = fs::metadata(path)?;
+        Ok(Self {
+            device: metadata.dev(),
+            inode: metadata.ino(),
+            size: metadata.size(),
+            modified: (metadata.mtime(), metadata.mtime_nsec()),
+        })
+    }
+}
+
 impl Follower {
     /// Follows what a configuration names.
     pub fn of(config: &Config) -> Self {
-        let lists = config.threat_lists.iter().cloned().map(File::List);
-        let topics = [(Topic::Country, &config.geo.country), (Topic::Asn, &config.geo.asn)];
-        let databases =
-            topics.into_iter().filter_map(|(topic, path)| Some(File::Database(topic, path.clone()?)));
-        let destinations: BTreeSet<&PathBuf> =
-            config.exceptions.iter().filter_map(|exception| exception.destinations_file.as_ref()).collect();
-        let destinations = destinations.into_iter().cloned().map(File::Destinations);
-        let files = lists.chain(databases).chain(destinations);
-        Self { followed: files.map(|file| Followed { file, seen: None }).collect() }
+        Self::new(File::all(config))
+    }
+
+    /// Follows what its exceptions name.
+    pub fn of_exceptions(config: &Config) -> Self {
+        Self::new(File::destinations(config))
+    }
+
+    fn new(files: impl Iterator<Item = File>) -> Self {
+        Self { followed: files.map(Followed::new).collect() }
+    }
+
+    /// Follows what another configuration names; what that has in common with the one before is not read again.
+    pub fn follow(&mut self, config: &Config) {
+        let mut before = std::mem::take(&mut self.followed);
+        self.followed.extend(File::all(config).map(|file| {
+            let known = before.iter().position(|known| known.file == file);
+            known.map_or_else(|| Followed::new(file), |known| before.swap_remove(known))
+        }));
     }
 
     /// Whether there is nothing to follow.
@@ -146,9 +177,13 @@ impl Follower {
 }
 
 impl Followed {
+    const fn new(file: File) -> Self {
+        Self { file, seen: None }
+    }
+
     fn look(&mut self) -> Option<Fresh> {
         // Before it is read: a change meanwhile is seen by the next look.
-        let stamp = self.file.stamp();
+        let stamp = Stamp::of(self.file.path()).map_err(|error| error.kind());
         if self.seen == Some(stamp) {
             return None;
         }
@@ -165,21 +200,25 @@ impl Followed {
 }
 
 impl File {
+    fn all(config: &Config) -> impl Iterator<Item = Self> {
+        let lists = config.threat_lists.iter().cloned().map(Self::List);
+        let topics = [(Topic::Country, &config.geo.country), (Topic::Asn, &config.geo.asn)];
+        let databases =
+            topics.into_iter().filter_map(|(topic, path)| Some(Self::Database(topic, path.clone()?)));
+        lists.chain(databases).chain(Self::destinations(config))
+    }
+
+    fn destinations(config: &Config) -> impl Iterator<Item = Self> {
+        let files = config.exceptions.iter().filter_map(|exception| exception.destinations_file.as_ref());
+        let files: BTreeSet<&PathBuf> = files.collect();
+        files.into_iter().cloned().map(Self::Destinations)
+    }
+
     fn path(&self) -> &PathBuf {
         match self {
             Self::List(list) => &list.path,
             Self::Database(_, path) | Self::Destinations(path) => path,
         }
-    }
-
-    fn stamp(&self) -> Result<Stamp, io::ErrorKind> {
-        let metadata = fs::metadata(self.path()).map_err(|error| error.kind())?;
-        Ok(Stamp {
-            device: metadata.dev(),
-            inode: metadata.ino(),
-            size: metadata.size(),
-            modified: (metadata.mtime(), metadata.mtime_nsec()),
-        })
     }
 
     fn read(&self) -> anyhow::Result<Fresh> {
@@ -214,8 +253,6 @@ impl File {
 
 #[cfg(test)]
 mod tests {
-    use std::path::Path;
-
     use super::*;
     use crate::config::enrichment::Format;
 

@@ -32,8 +32,10 @@ impl Collector for Snapshot {
         let mut families = Families(encoder);
         self.account(&mut families)?;
         self.records(&mut families)?;
+        self.remembered(&mut families)?;
         self.watched(&mut families)?;
         self.asked(&mut families)?;
+        self.reloaded(&mut families)?;
         self.sent(&mut families)?;
         self.ran(&mut families)
     }
@@ -87,6 +89,13 @@ impl Snapshot {
         families.counter("packets_not_judged", "Packets that could not be judged.", None, skipped)
     }
 
+    fn remembered(&self, families: &mut Families<'_>) -> fmt::Result {
+        let about = "Connections that the agent remembers.";
+        families.gauge("flows", about, None, by("state", self.states.named()))?;
+        let flows = [("ipv4", self.flows), ("ipv6", self.flows.div_ceil(2))];
+        families.gauge("flow_limit", "Flows that the kernel remembers.", None, by("family", flows))
+    }
+
     fn watched(&self, families: &mut Families<'_>) -> fmt::Result {
         let ways = [Role::Uplink, Role::Workload].into_iter();
         let ways = ways.flat_map(|role| [Attached::Tcx, Attached::Clsact].map(|how| (role, how)));
@@ -99,8 +108,6 @@ impl Snapshot {
         families.gauge("interfaces_refused", refused, None, [([], self.interfaces.refused)])?;
         let waiting = "Interfaces that wait to be attached.";
         families.gauge("interfaces_waiting", waiting, None, [([], self.interfaces.waiting)])?;
-        let flows = [("ipv4", self.flows), ("ipv6", self.flows.div_ceil(2))];
-        families.gauge("flow_limit", "Flows that the kernel remembers.", None, by("family", flows))?;
         families.gauge("ring_size", "Size of the ring.", Some(&Unit::Bytes), [([], self.ring_bytes)])
     }
 
@@ -110,6 +117,15 @@ impl Snapshot {
         let outcomes = [("answered", asked.answered), ("late", asked.late), ("refused", asked.refused)];
         let about = "Questions about who is behind a connection.";
         families.counter("questions", about, None, by("outcome", outcomes))
+    }
+
+    fn reloaded(&self, families: &mut Families<'_>) -> fmt::Result {
+        let outcomes = [("applied", self.reloads.applied), ("refused", self.reloads.refused)];
+        let about = "How often the configuration was read again.";
+        families.counter("config_reloads", about, None, by("outcome", outcomes))?;
+        let about = "Whether the configuration that was read last is in force.";
+        let good = u64::from(!self.reloads.failing);
+        families.gauge("config_last_reload_successful", about, None, [([], good)])
     }
 
     /// The sums of each sink: made + inherited = delivered + lost + queue + spool.

@@ -14,7 +14,7 @@ use tokio::net::{TcpListener, UnixListener};
 use tokio::task::JoinSet;
 use tokio::time::{sleep, timeout};
 
-use super::answer::answer;
+use super::answer::{Door, answer};
 use super::listen::{Listeners, Place, listen};
 use super::scrapes::Scrapes;
 use crate::config::metrics::Metrics;
@@ -47,17 +47,17 @@ async fn serve_all(listeners: Listeners, scrapes: Scrapes) -> io::Result<()> {
     let unix = async {
         let Some(listener) = listeners.unix else { return Ok(()) };
         let listener = UnixListener::from_std(listener)?;
-        serve(async || Ok(listener.accept().await?.0), &scrapes).await
+        serve(async || Ok(listener.accept().await?.0), &scrapes, Door::Unix).await
     };
     let tcp = async {
         let Some(listener) = listeners.tcp else { return Ok(()) };
         let listener = TcpListener::from_std(listener)?;
-        serve(async || Ok(listener.accept().await?.0), &scrapes).await
+        serve(async || Ok(listener.accept().await?.0), &scrapes, Door::Tcp).await
     };
     tokio::try_join!(unix, tcp).map(|_| ())
 }
 
-async fn serve<S>(accept: impl AsyncFn() -> io::Result<S>, scrapes: &Scrapes) -> io::Result<()>
+async fn serve<S>(accept: impl AsyncFn() -> io::Result<S>, scrapes: &Scrapes, door: Door) -> io::Result<()>
 where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
@@ -66,7 +66,7 @@ where
         tokio::select! {
             accepted = accept(), if open.len() < CONNECTIONS => match accepted {
                 Ok(stream) => {
-                    open.spawn(timeout(EXCHANGE, exchange(stream, scrapes.clone())));
+                    open.spawn(timeout(EXCHANGE, exchange(stream, scrapes.clone(), door)));
                 }
                 Err(error) => {
                     tracing::warn!("accept a connection for metrics: {error}");
@@ -79,10 +79,10 @@ where
 }
 
 /// One request and its answer.
-async fn exchange(stream: impl AsyncRead + AsyncWrite + Unpin, scrapes: Scrapes) {
+async fn exchange(stream: impl AsyncRead + AsyncWrite + Unpin, scrapes: Scrapes, door: Door) {
     let service = service_fn(|request| {
         let scrapes = scrapes.clone();
-        async move { Ok::<_, Infallible>(answer(&request, &scrapes).await) }
+        async move { Ok::<_, Infallible>(answer(&request, &scrapes, door).await) }
     });
     let mut http = http1::Builder::new();
     http.keep_alive(false).header_read_timeout(None);

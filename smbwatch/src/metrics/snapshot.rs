@@ -9,6 +9,7 @@ use std::collections::BTreeMap;
 use smbwatch_ebpf::skip::Skip;
 
 use super::Account;
+use crate::correlate::States;
 use crate::probe::roles::Role;
 use crate::probe::{Attached, Counters, Runs};
 use crate::sink::Counts;
@@ -22,12 +23,16 @@ pub(crate) struct Snapshot {
     pub(crate) account: Account,
     /// Changes whose alert waits for what it lacks.
     pub(crate) held: u64,
+    /// Connections that are remembered.
+    pub(crate) states: States,
     /// What is watched.
     pub(crate) interfaces: Interfaces,
     /// What was asked about who is behind connections.
     pub(crate) questions: Questions,
     /// Each sink's name, and what has become of its alerts.
     pub(crate) sinks: Vec<(String, Counts)>,
+    /// How often the configuration was read again.
+    pub(crate) reloads: Reloads,
     /// How often the programs ran.
     pub(crate) programs: Vec<Runs>,
     /// IPv4 flows that the kernel remembers; of IPv6, half as many.
@@ -47,6 +52,17 @@ pub(crate) struct Interfaces {
     pub(crate) waiting: u64,
 }
 
+/// How often the configuration was read again.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Reloads {
+    /// It is in force.
+    pub(crate) applied: u64,
+    /// It was wrong, and the one before is in force.
+    pub(crate) refused: u64,
+    /// The latest was refused.
+    pub(crate) failing: bool,
+}
+
 /// How many questions there were about who is behind connections.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Questions {
@@ -58,6 +74,20 @@ pub(crate) struct Questions {
     pub(crate) late: u64,
     /// Not asked, because too many were open.
     pub(crate) refused: u64,
+}
+
+impl Reloads {
+    /// Counts one that is in force.
+    pub(crate) const fn apply(&mut self) {
+        self.applied += 1;
+        self.failing = false;
+    }
+
+    /// Counts one that is not.
+    pub(crate) const fn refuse(&mut self) {
+        self.refused += 1;
+        self.failing = true;
+    }
 }
 
 impl Snapshot {

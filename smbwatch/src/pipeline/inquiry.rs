@@ -52,6 +52,11 @@ impl Inquiry {
         Self { open: HashMap::new(), asked: Questions::default(), blocking, runtimes, answering }
     }
 
+    /// Takes other runtimes.
+    pub(super) fn adapt(&mut self, runtimes: Option<Runtimes>) {
+        self.runtimes = runtimes;
+    }
+
     /// Asks, unless that has been done; whether an answer is to come.
     pub(super) fn ask(&mut self, question: &Question, now: Instant) -> bool {
         if self.open.contains_key(question) {

@@ -1,41 +1,41 @@
 //! The stages between a record and its alert, and what they have counted.
 
-use std::num::{NonZeroU64, NonZeroUsize};
+mod telling;
+
+use std::num::NonZeroUsize;
 use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
 
-use crate::alert::{Alerter, Finding, Seen};
+use crate::alert::Alerter;
 use crate::config::Config;
 use crate::converse::Conversations;
-use crate::correlate::{Attempt, Connection, Correlator, Key};
+use crate::correlate::{Correlator, Key};
 use crate::decode::{Clock, decode};
+use crate::enrich::Enricher;
 use crate::enrich::files::{Files, Follower, Fresh};
 use crate::enrich::host::Host;
-use crate::enrich::questions::{Answer, Question};
 use crate::enrich::who::Origin;
-use crate::enrich::{Clue, Enricher};
 use crate::except::Exceptions;
-use crate::judge::{Judgement, judge};
-use crate::metrics::snapshot::{Interfaces, Snapshot};
+use crate::judge::judge;
+use crate::metrics::snapshot::{Reloads, Snapshot};
 use crate::metrics::{Account, Summary};
 use crate::novelty::Memory;
 use crate::observation::{FlowObservation, Observation, PayloadObservation};
 use crate::pipeline::hold::Hold;
 use crate::pipeline::inquiry::Inquiry;
+use crate::pipeline::programs::Programs;
+use crate::probe::Counters;
 use crate::probe::interfaces::Interface;
-use crate::probe::roles::{Role, UPLINK};
-use crate::probe::{Counters, Probe};
+use crate::probe::roles::UPLINK;
 use crate::runtime::Runtimes;
-use crate::scan::{Part, Scan, Scans};
-use crate::sink::{self, Outlet, Running};
+use crate::scan::{Part, Scans};
+use crate::sink::{Closing, Outlet, Running};
 use crate::smb::Options;
 use crate::suppress::{Since, Suppressed, Suppressor};
+pub(super) use telling::ANSWERS;
+use telling::{News, Waiting};
 
-/// How long an alert of a workload waits to be seen at the uplink, where NAT has given it another address.
-const TRANSLATION: Duration = Duration::from_millis(1);
-/// How long an alert waits for answers about who is behind it.
-pub(super) const ANSWERS: Duration = Duration::from_secs(1);
 /// How long sinks may take to empty their queues at the end.
 const CLOSE: Duration = Duration::from_secs(2);
 
@@ -48,58 +48,24 @@ pub(crate) struct Stages {
     pub(super) memory: Option<Memory>,
     correlator: Correlator,
     conversations: Conversations,
-    exceptions: Exceptions,
+    pub(super) exceptions: Exceptions,
     scans: Scans,
     suppressor: Suppressor,
     hold: Hold<Waiting>,
     waited: u64,
     inquiry: Inquiry,
     alerter: Alerter,
-    outlet: Outlet,
+    pub(super) outlet: Outlet,
+    /// Sinks that another configuration no longer names.
+    closing: Vec<Closing>,
     /// What the wall clock shows, where that is not the time: in a replay.
     clock: Option<Timestamp>,
     account: Account,
     untold: Untold,
+    /// Since when the configuration holds, if not from the beginning.
+    adapted: Option<Timestamp>,
     /// Where the sighting at hand comes from, if not from here.
     origin: Option<Origin>,
-}
-
-/// What is to be told of a connection, and may lack something.
-struct Waiting {
-    connection: Key,
-    news: Vec<News>,
-    /// What is known of the connection, should it be forgotten while this waits.
-    known: Connection,
-    /// Until when it waits to be seen at the uplink.
-    left_by: Instant,
-    /// Until when it waits for answers.
-    answered_by: Instant,
-    /// What was asked for it.
-    asked: Vec<Question>,
-    /// Its place among all that waited.
-    number: u64,
-}
-
-/// What is to be told.
-struct News {
-    sighting: Box<FlowObservation>,
-    judgement: Judgement,
-    attempts: Vec<Attempt>,
-    since: Since,
-    /// The scan that it is told for.
-    scan: Option<Scan>,
-    /// Where it comes from, if not from here.
-    origin: Option<Origin>,
-}
-
-impl Waiting {
-    fn has_left(&self, correlator: &Correlator) -> bool {
-        correlator.peek(self.connection).is_none_or(Connection::has_left)
-    }
-
-    fn is_asking(&self, inquiry: &Inquiry) -> bool {
-        self.asked.iter().any(|question| inquiry.is_open(question))
-    }
 }
 
 /// What the next alert has to say of records that made none.
@@ -109,18 +75,33 @@ struct Untold {
     lost: u64,
 }
 
+/// How much the stages remember.
+struct Capacities {
+    connections: NonZeroUsize,
+    /// Bytes of each side of a dialogue.
+    dialogue: usize,
+    files: Options,
+}
+
+impl Capacities {
+    fn of(config: &Config) -> Self {
+        Self {
+            connections: NonZeroUsize::new(config.flows as usize).unwrap_or(NonZeroUsize::MIN),
+            dialogue: config.payload_bytes as usize,
+            files: Options { files: config.file_names },
+        }
+    }
+}
+
 impl Stages {
     pub(super) fn new(config: Config, outlet: Outlet, runtimes: Option<Runtimes>, inquiry: Inquiry) -> Self {
-        let capacity = NonZeroUsize::new(config.flows as usize).unwrap_or(NonZeroUsize::MIN);
+        let Capacities { connections, dialogue, files } = Capacities::of(&config);
         Self {
             enricher: Enricher::new(runtimes),
             files: Files::default(),
             memory: None,
-            correlator: Correlator::new(capacity, config.incident_window),
-            conversations: Conversations::new(
-                config.payload_bytes as usize,
-                Options { files: config.file_names },
-            ),
+            correlator: Correlator::new(connections, config.incident_window),
+            conversations: Conversations::new(dialogue, files),
             exceptions: Exceptions::new(&config.exceptions),
             scans: Scans::new(config.scan),
             suppressor: Suppressor::new(config.alerts_per_second, config.incident_window),
@@ -129,9 +110,11 @@ impl Stages {
             inquiry,
             alerter: Alerter::new(Host::look(), &config, Timestamp::now()),
             outlet,
+            closing: Vec::new(),
             clock: None,
             account: Account::new(config.severity),
             untold: Untold::default(),
+            adapted: None,
             origin: None,
             config,
         }
@@ -145,11 +128,35 @@ impl Stages {
         stages
     }
 
+    /// Works by another configuration from now on.
+    pub(super) fn adapt(&mut self, config: Config, sinks: Vec<Running>) {
+        let Capacities { connections, dialogue, files } = Capacities::of(&config);
+        self.correlator.adapt(connections, config.incident_window);
+        self.conversations.adapt(dialogue, files);
+        self.exceptions.adapt(&config.exceptions);
+        self.scans.adapt(config.scan);
+        self.suppressor.adapt(config.alerts_per_second, config.incident_window);
+        self.alerter.adapt(&config);
+        self.account.expect(config.severity);
+        self.files.keep(&config);
+        if config.runtimes != self.config.runtimes {
+            let runtimes = Runtimes::of(&config.runtimes);
+            self.inquiry.adapt(runtimes.clone());
+            self.enricher.adapt(runtimes);
+        }
+        if config.state != self.config.state {
+            // The old one lets go of its file before the new one takes it.
+            self.memory = None;
+            self.memory = Memory::open(&config.state);
+        }
+        self.closing.extend(self.outlet.adapt(&config.sinks, sinks));
+        self.adapted = Some(Timestamp::now());
+        self.config = config;
+    }
+
     /// Takes what was read anew.
     pub(super) fn refresh(&mut self, fresh: Fresh) {
-        if let Fresh::Destinations(path, prefixes) = &fresh {
-            self.exceptions.learn(path, prefixes);
-        }
+        self.exceptions.refresh(&fresh);
         self.files.learn(fresh);
     }
 
@@ -263,8 +270,12 @@ impl Stages {
     /// Whether an exception covers a connection, whoever makes it.
     fn is_excepted(&mut self, key: Key, sighting: &FlowObservation) -> bool {
         let Some(connection) = self.correlator.peek(key) else { return false };
-        !self.exceptions.is_empty()
-            && self.exceptions.covers(connection.nearest().source.ip(), sighting.destination, sighting.time)
+        let source = connection.nearest().source.ip();
+        // The programs still follow a flow that another configuration would not have let them begin with.
+        let is_older = self.adapted.is_some_and(|adapted| sighting.started < adapted);
+        is_older && !self.config.watches(source, sighting.destination)
+            || !self.exceptions.is_empty()
+                && self.exceptions.covers(source, sighting.destination, sighting.time)
     }
 
     /// Says which exceptions have expired.
@@ -277,160 +288,27 @@ impl Stages {
         !self.exceptions.is_empty()
     }
 
-    /// Tells what is new of a connection, after all that waits to be told of it.
-    fn tell_or_hold(&mut self, key: Key, news: News, now: Instant) {
-        let Some(known) = self.correlator.peek(key).cloned() else { return };
-        if let Some(waiting) = self.hold.find(|waiting| waiting.connection == key) {
-            waiting.news.push(news);
-            waiting.known = known;
-            return;
-        }
-        let of_workload = self.enricher.watch(news.sighting.interface).role == Role::Workload;
-        let left_by = if of_workload { now + TRANSLATION } else { now };
-        let (answered_by, asked) = (now + ANSWERS, Vec::new());
-        self.waited += 1;
-        let number = self.waited;
-        let news = vec![news];
-        let waiting = Waiting { connection: key, news, known, left_by, answered_by, asked, number };
-        self.tell_or_wait(waiting, now);
-    }
-
-    fn tell_or_wait(&mut self, mut waiting: Waiting, now: Instant) {
-        self.ask(&mut waiting, now);
-        let until = if now < waiting.left_by && !waiting.has_left(&self.correlator) {
-            waiting.left_by
-        } else if waiting.is_asking(&self.inquiry) && now < waiting.answered_by {
-            waiting.answered_by
-        } else {
-            return self.tell(&waiting, now);
-        };
-        if let Some(oldest) = self.hold.put(waiting, until) {
-            self.tell(&oldest, now);
-        }
-    }
-
-    /// Asks, once, for each thing that is missing.
-    fn ask(&mut self, waiting: &mut Waiting, now: Instant) {
-        let connection = self.correlator.peek(waiting.connection).unwrap_or(&waiting.known);
-        for news in &waiting.news {
-            let (_, questions) = self.enricher.who(&clue(connection, &news.sighting), now);
-            for question in questions {
-                if !waiting.asked.contains(&question) && self.inquiry.ask(&question, now) {
-                    waiting.asked.push(question);
-                }
-            }
-        }
-    }
-
-    /// Asks what is best asked at once.
-    pub(super) fn begin(&mut self) {
-        self.inquiry.ask(&Question::Connections, Instant::now());
-    }
-
-    /// Learns an answer, and tells what has waited for it.
-    pub(super) fn learn(&mut self, question: &Question, answer: Option<Answer>, now: Instant) {
-        self.inquiry.answered(question, now);
-        if let Some(answer) = answer {
-            self.enricher.learn(answer, now);
-        }
-        self.release(now);
-    }
-
-    /// When something that waits may wait no longer.
-    pub(super) fn next_release(&self) -> Option<Instant> {
-        self.hold.next()
-    }
-
-    /// Tells what has waited long enough, or lacks nothing any more.
-    pub(crate) fn release(&mut self, now: Instant) {
-        if self.hold.is_empty() {
-            return;
-        }
-        let Self { hold, correlator, inquiry, .. } = self;
-        let is_ready = |waiting: &Waiting| {
-            let has_left = now >= waiting.left_by || waiting.has_left(correlator);
-            has_left && !waiting.is_asking(inquiry)
-        };
-        let mut ready = hold.take(now, is_ready);
-        // What has waited for two things stands behind what came after it.
-        ready.sort_by_key(|waiting| waiting.number);
-        for waiting in ready {
-            self.tell_or_wait(waiting, now);
-        }
-    }
-
     /// Opens files again.
     pub(super) fn reopen(&self) {
         self.outlet.reopen();
     }
 
-    fn tell(&mut self, waiting: &Waiting, now: Instant) {
-        let connection = self.correlator.peek(waiting.connection).unwrap_or(&waiting.known);
-        let seen: Vec<Seen> = connection
-            .places()
-            .map(|place| Seen {
-                index: place.interface,
-                interface: self.enricher.interface_name(place.interface),
-                direction: self.enricher.watch(place.interface).direction,
-                source: place.source,
-            })
-            .collect();
-        for news in &waiting.news {
-            let sighting = &news.sighting;
-            let who = match &news.origin {
-                Some(origin) => origin.who.clone(),
-                None => self.enricher.who(&clue(connection, sighting), now).0,
-            };
-            let source = connection.nearest().source;
-            let excepts = &mut self.exceptions;
-            if excepts.covers_workload(&who, source.ip(), sighting.destination, sighting.time) {
-                self.account.excepted += 1;
-                continue;
-            }
-            let incident = news.scan.as_ref().map_or(connection.incident, |scan| scan.incident);
-            let novelty = self.memory.as_mut().map(|memory| {
-                memory.saw(&who, source.ip(), sighting.destination.ip(), incident, sighting.time)
-            });
-            let finding = Finding {
-                sighting,
-                judgement: news.judgement,
-                incident,
-                source,
-                translated: connection.translated(),
-                seen: &seen,
-                attempts: &news.attempts,
-                since: news.since,
-                scan: news.scan.as_ref(),
-                dialogue: self.conversations.dialogue(waiting.connection),
-                who: &who,
-                novelty,
-                peer: &self.files.about(sighting.destination.ip(), sighting.time),
-                origin: news.origin.as_ref(),
-                suppressed: self.untold.suppressed,
-                lost: self.untold.lost,
-            };
-            self.untold = Untold::default();
-            let document = self.alerter.alert(&finding, self.clock.unwrap_or_else(Timestamp::now));
-            self.outlet.send(document);
-            let Judgement { grade, severity, .. } = news.judgement;
-            *self.account.alerts.entry((grade, severity)).or_default() += 1;
-        }
-    }
-
     /// What may be asked for at any time. The programs are asked last, so that they have counted all that was
     /// taken from them.
-    pub(super) fn snapshot(&self, probe: &Probe, interfaces: Interfaces) -> anyhow::Result<Snapshot> {
+    pub(super) fn snapshot(&self, programs: &Programs, reloads: Reloads) -> anyhow::Result<Snapshot> {
         let held = self.hold.iter().map(|waiting| waiting.news.len() as u64).sum();
         Ok(Snapshot {
             account: self.account.clone(),
             held,
-            interfaces,
+            states: self.correlator.states(),
+            interfaces: programs.watcher.interfaces(),
             questions: self.inquiry.questions(),
             sinks: self.outlet.counts(),
             flows: self.config.flows,
             ring_bytes: self.config.ring_bytes,
-            programs: probe.runs(),
-            kernel: probe.counters()?,
+            reloads,
+            programs: programs.probe.runs(),
+            kernel: programs.counters()?,
         })
     }
 
@@ -441,16 +319,16 @@ impl Stages {
     }
 
     /// Tells what still waits, waits for the sinks, and adds up.
-    pub(super) async fn close(mut self, probe: &Probe) -> anyhow::Result<Summary> {
+    pub(super) async fn close(mut self, kernel: Counters) -> anyhow::Result<Summary> {
         let now = Instant::now();
         for waiting in self.hold.drain() {
             self.tell(&waiting, now);
         }
-        let account = self.account(probe.counters()?);
+        let account = self.account(kernel);
         let Outlet::Sinks(sinks) = self.outlet else { anyhow::bail!("alerts go to one place only") };
-        let closing: Vec<_> = sinks.into_iter().map(Running::close).collect();
+        let closing: Vec<_> = self.closing.into_iter().chain(sinks.into_iter().map(Running::close)).collect();
         let deadline = tokio::time::Instant::now() + CLOSE;
-        while !closing.iter().all(sink::Closing::is_finished) && tokio::time::Instant::now() < deadline {
+        while !closing.iter().all(Closing::is_finished) && tokio::time::Instant::now() < deadline {
             tokio::time::sleep(Duration::from_millis(2)).await;
         }
         let sinks = closing.into_iter().map(|sink| {
@@ -458,19 +336,5 @@ impl Stages {
             (sink.name, counts)
         });
         Ok(Summary { sinks: sinks.collect(), ..account })
-    }
-}
-
-/// What a connection and one of its sightings say of who is behind it.
-fn clue<'a>(connection: &Connection, sighting: &'a FlowObservation) -> Clue<'a> {
-    let nearest = connection.nearest();
-    Clue {
-        cookie: sighting.cookie.or(nearest.cookie.map(NonZeroU64::get)),
-        owner: sighting.owner.as_ref(),
-        cgroup: sighting.cgroup,
-        uid: sighting.uid,
-        interface: nearest.interface,
-        source: nearest.source,
-        destination: sighting.destination,
     }
 }

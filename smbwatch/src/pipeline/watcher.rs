@@ -51,6 +51,23 @@ impl Watcher {
         Ok(Self { started: plan.attach.is_empty(), plan, ..Self::default() })
     }
 
+    /// Watches the same by other programs, as far as another configuration wants it.
+    pub(super) fn again(snapshot: &Snapshot, config: &Config, probe: &mut Probe) -> anyhow::Result<Self> {
+        let targets = targets(snapshot, &config.interfaces);
+        probe.prepare(&targets)?;
+        Ok(Self { started: true, plan: plan(targets, &HashMap::new()), ..Self::default() })
+    }
+
+    /// Whether an interface is watched.
+    pub(super) fn watches(&self, index: u32) -> bool {
+        self.watched.contains_key(&index)
+    }
+
+    /// The interfaces that are watched.
+    pub(super) fn into_indexes(self) -> Vec<u32> {
+        self.watched.into_keys().collect()
+    }
+
     /// Something waits to be attached.
     pub(super) fn has_work(&self) -> bool {
         !self.plan.attach.is_empty()

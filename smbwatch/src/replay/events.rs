@@ -8,13 +8,12 @@ use anyhow::Context as _;
 use jiff::SignedDuration;
 use smbwatch_ebpf::flow::{self, Cause};
 
-use super::{Replay, Summary, name, open};
+use super::{Options, Replay, Summary, name, open};
 use crate::config::Config;
 use crate::decode::printable;
 use crate::enrich::process::Process;
 use crate::enrich::who::{Method, Origin, SocketUser, Who};
 use crate::observation::FlowObservation;
-use crate::sink::Format;
 use crate::source::ecs::outcome::Outcome;
 use crate::source::ecs::rule::matches;
 use crate::source::ecs::{Documents, Event, Problem};
@@ -27,11 +26,11 @@ const BUFFER: usize = 1 << 16;
 pub(super) fn replay(
     config: &Config,
     path: &Path,
-    format: Format,
+    options: Options<'_>,
 ) -> anyhow::Result<(Summary, anyhow::Result<()>)> {
     let input = BufReader::with_capacity(BUFFER, open(path)?);
     let mut documents = Documents::open(input).with_context(|| name(path))?;
-    let mut replay = Replay::new(config, format)?;
+    let mut replay = Replay::new(config, options)?;
     let (mut unreadable, mut others, mut unmatched) = (0, 0, 0);
     let ended: anyhow::Result<()> = loop {
         match documents.next_document() {

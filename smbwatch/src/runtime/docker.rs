@@ -93,9 +93,11 @@ struct Actor {
 }
 
 impl Events {
-    /// Subscribes to containers that start or are renamed.
+    /// Subscribes to containers that are made, start or are renamed. One that is asked for when it is made is
+    /// known before it runs, however short it lives.
     pub(super) async fn subscribe(socket: &Path) -> Result<Self, Error> {
-        let filters = filters(&[("type", &["container"]), ("event", &["start", "rename"])]);
+        let events = ["create", "start", "rename"];
+        let filters = filters(&[("type", &["container"]), ("event", &events)]);
         let (body, driver) = get(socket, &format!("/events?filters={filters}")).await?;
         Ok(Self { body, _driver: driver, unread: Vec::new() })
     }

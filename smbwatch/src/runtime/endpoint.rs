@@ -131,12 +131,15 @@ impl Endpoint {
         };
         within(LIST_LIMIT, self.list(None)).await?.into_iter().for_each(|each| cache.learn(each));
         let mut events = events?;
+        tracing::debug!("{}: following its containers", self.path.display());
         while let Some(id) = events.next().await? {
-            if is_id(&id) {
-                within(LIST_LIMIT, self.list(Some(&id)))
-                    .await?
-                    .into_iter()
-                    .for_each(|each| cache.learn(each));
+            if !is_id(&id) {
+                continue;
+            }
+            match within(LIST_LIMIT, self.list(Some(&id))).await {
+                Ok(found) => found.into_iter().for_each(|each| cache.learn(each)),
+                // It may be gone already; a runtime that is gone ends the events, too.
+                Err(error) => tracing::debug!("{}: container {id}: {error}", self.path.display()),
             }
         }
         Ok(())

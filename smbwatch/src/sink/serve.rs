@@ -1,6 +1,7 @@
 //! What a sink's threads do: take alerts from the queue, and hand them over until they are taken.
 
-use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
+use std::thread;
 use std::time::{Duration, Instant};
 
 use anyhow::anyhow;
@@ -42,8 +43,28 @@ pub(super) fn write(
     }
 }
 
+/// Keeps what comes in the spool, and delivers what is in it, each in a thread of its own.
+pub(super) fn keep(
+    sink: Box<dyn Sink>,
+    encode: &Encode,
+    queue: mpsc::Receiver<Message>,
+    spool: &Spool,
+    tally: &Tally,
+    name: &str,
+) {
+    let (wake, awoken) = sync_channel(1);
+    thread::scope(|scope| {
+        let delivering = thread::Builder::new().name("sink".to_owned());
+        if let Err(error) = delivering.spawn_scoped(scope, move || deliver(sink, spool, &awoken, name)) {
+            tracing::error!("sink {name}: {error}; what comes is kept for the next start");
+        }
+        self::spool(encode, queue, spool, tally, &wake);
+        drop(wake);
+    });
+}
+
 /// Moves alerts from the queue into the spool, however slow the sink is.
-pub(super) fn spool(
+fn spool(
     encode: &Encode,
     mut queue: mpsc::Receiver<Message>,
     spool: &Spool,
@@ -62,7 +83,7 @@ pub(super) fn spool(
 }
 
 /// Delivers what is in the spool, until it is empty and closed. What fails then stays.
-pub(super) fn deliver(mut sink: Box<dyn Sink>, spool: &Spool, awoken: &Receiver<()>, name: &str) {
+fn deliver(mut sink: Box<dyn Sink>, spool: &Spool, awoken: &Receiver<()>, name: &str) {
     let mut health = Health::new(name, "it is tried again until it works");
     let mut most = BATCH;
     let mut pauses = pauses();

@@ -52,16 +52,14 @@ struct State {
 }
 
 impl Spool {
-    /// Opens the spool of the sink `name`.
-    pub(super) fn open(place: Place, room: Room, name: &str, tally: Arc<Tally>) -> Result<Self, Error> {
-        let spool = Self { place, room, tally, name: name.to_owned(), state: Mutex::default() };
-        spool.reopen(&mut spool.lock())?;
-        Ok(spool)
+    /// The spool of the sink `name`. It is opened when it is used first.
+    pub(super) fn new(place: Place, room: Room, name: &str, tally: Arc<Tally>) -> Self {
+        Self { place, room, tally, name: name.to_owned(), state: Mutex::default() }
     }
 
-    /// Whether what is in it outlives the process.
-    pub(super) fn is_durable(&self) -> bool {
-        !matches!(self.place, Place::Memory)
+    /// Opens it now.
+    pub(super) fn open(&self) -> Result<(), Error> {
+        self.reopen(&mut self.lock())
     }
 
     /// Takes alerts from the queue. They are safe when this returns; the oldest make room for them.

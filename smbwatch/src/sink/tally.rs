@@ -81,6 +81,12 @@ impl Counts {
         let waited = u64::try_from(waited).unwrap_or(0);
         Duration::from_micros(if self.oldest == 0 { 0 } else { waited })
     }
+
+    /// Counts as lost what is in a spool that ends with its sink.
+    pub(super) fn lose_spooled(&mut self) {
+        self.lost.closed += std::mem::take(&mut self.spooled);
+        (self.spooled_bytes, self.oldest) = (0, 0);
+    }
 }
 
 impl Tally {

@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::io::{BufRead as _, BufReader, Read};
+use std::path::PathBuf;
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::mpsc::{Receiver, channel};
 use std::time::{Duration, Instant};
@@ -142,6 +143,27 @@ impl Agent {
         self.said.last().cloned().unwrap_or_default()
     }
 
+    /// Has it read another configuration; says whether that is in force.
+    pub fn reload(&mut self, lab: &Lab, config: &str) -> bool {
+        configure(lab, config);
+        self.reload_again()
+    }
+
+    /// Has it read its configuration again; says whether that is in force.
+    pub fn reload_again(&mut self) -> bool {
+        self.said.extend(self.err.try_iter());
+        self.signal(Signal::SIGHUP);
+        loop {
+            let line = self.next_line();
+            if line.contains("the new configuration is in force") || line.contains("is as it was") {
+                return true;
+            }
+            if line.contains("the configuration before stays in force") {
+                return false;
+            }
+        }
+    }
+
     /// Stops it as Ctrl-C would.
     pub fn stop(self) -> Ended {
         self.stop_by(Signal::SIGINT)
@@ -201,27 +223,27 @@ impl Ended {
     }
 }
 
-/// `smbwatch run` on the lab's private host. Tests do the same again and again, so each connection is an incident
-/// unless they say otherwise.
+/// `smbwatch run` on the lab's private host.
 pub fn command(lab: &Lab, config: &str, args: &[&str]) -> Command {
-    let path = lab.folder().join("smbwatch.toml");
-    let each = if config.contains("incident_seconds") {
-        ""
-    } else {
-        "incident_seconds = 0
-"
-    };
-    // What this machine remembers is no business of a test.
-    let state = if config.contains("[state]") {
-        String::new()
-    } else {
-        format!("\n[state]\ndir = \"{}\"\ndestinations = 0\n", lab.folder().join("state").display())
-    };
-    fs::write(&path, format!("{each}{config}{state}")).expect("write the configuration");
+    let path = configure(lab, config);
     let mut command = lab.at(End::Host, PROGRAM);
     command.args(["run", "--format", "json", "--config"]).arg(path);
     command.arg("--run-dir").arg(lab.folder().join("run")).args(args);
     command
+}
+
+/// Writes a configuration, at once. Tests do the same again and again, so each connection is an incident unless they
+/// say otherwise.
+pub fn configure(lab: &Lab, config: &str) -> PathBuf {
+    let (path, new) = (lab.folder().join("smbwatch.toml"), lab.folder().join("smbwatch.toml.new"));
+    let each = if config.contains("incident_seconds") { "" } else { "incident_seconds = 0\n" };
+    // What this machine remembers is no business of a test.
+    let folder = lab.folder().join("state");
+    let state = format!("\n[state]\ndir = {folder:?}\ndestinations = 0\n");
+    let state = if config.contains("[state]") { "" } else { &state };
+    fs::write(&new, format!("{each}{config}{state}")).expect("write the configuration");
+    fs::rename(new, &path).expect("rename the configuration");
+    path
 }
 
 /// Reads one alert, which must keep to ECS.

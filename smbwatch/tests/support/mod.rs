@@ -10,6 +10,7 @@ pub mod heir;
 pub mod packet_socket;
 pub mod tap;
 pub mod samba;
+pub mod impacket;
 pub mod agent;
 pub mod alerts;
 pub mod folder;

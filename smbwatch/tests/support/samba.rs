@@ -25,11 +25,7 @@ impl Samba {
     /// Starts smbd and waits until it takes connections; none where it is not installed, and `test` is noted
     /// as skipped.
     pub fn serve(lab: &Lab, test: &str) -> Option<Self> {
-        let missing = ["smbd", "smbclient", "smbpasswd"]
-            .into_iter()
-            .find(|name| tool(name).arg("--version").output().is_err());
-        if let Some(missing) = missing {
-            skip(test, &format!("{missing} is not installed"));
+        if !is_here(test) {
             return None;
         }
         let config = configure(lab);
@@ -44,6 +40,16 @@ impl Samba {
         std::thread::spawn(move || out.for_each(drop));
         Some(samba)
     }
+}
+
+/// Whether Samba is installed; if not, `test` is noted as skipped.
+pub fn is_here(test: &str) -> bool {
+    let is_missing = |name: &&str| tool(name).arg("--version").output().is_err();
+    let missing = ["smbd", "smbclient", "smbpasswd"].into_iter().find(is_missing);
+    if let Some(missing) = missing {
+        skip(test, &format!("{missing} is not installed"));
+    }
+    missing.is_none()
 }
 
 impl Drop for Samba {

@@ -100,11 +100,13 @@ const fn room(content: u64) -> Room {
 fn on(disk: &Disk, limit: u64) -> Spool {
     let disk = disk.clone();
     let place = Place::Test(Box::new(move || builder().create_with_backend(disk.clone())));
-    Spool::open(place, room(limit), "test", Arc::default()).expect("open the spool")
+    let spool = Spool::new(place, room(limit), "test", Arc::default());
+    spool.open().expect("open the spool");
+    spool
 }
 
 fn in_memory(limit: u64) -> Spool {
-    Spool::open(Place::Memory, room(limit), "test", Arc::default()).expect("open the spool")
+    Spool::new(Place::Memory, room(limit), "test", Arc::default())
 }
 
 /// An alert that says its number, with a length of its own.
@@ -229,8 +231,11 @@ fn a_damaged_file_is_set_aside_and_a_new_one_begun() {
     let folder = std::env::temp_dir().join(format!("smbw-t-{}-damage", std::process::id()));
     let path = folder.join("siem.redb");
     let mut random = fastrand::Rng::with_seed(7);
-    let open =
-        || Spool::open(Place::File(path.clone()), room(1 << 20), "siem", Arc::default()).expect("open");
+    let open = || {
+        let spool = Spool::new(Place::File(path.clone()), room(1 << 20), "siem", Arc::default());
+        spool.open().expect("open");
+        spool
+    };
     for round in 0..8 {
         let _ = std::fs::remove_dir_all(&folder);
         let spool = open();
@@ -261,8 +266,7 @@ fn a_file_stays_within_its_bounds_whatever_is_in_it() {
     for sizes in [100..300, 900..1100, 1350..1500, 2000..2100, 3000..5000, 8100..8300, 100..9000] {
         let _ = std::fs::remove_dir_all(&folder);
         let path = folder.join("siem.redb");
-        let open = || Spool::open(Place::File(path.clone()), Room::of(FILE), "siem", Arc::default());
-        let spool = open().expect("open");
+        let spool = Spool::new(Place::File(path.clone()), Room::of(FILE), "siem", Arc::default());
         let (mut largest, mut made) = (0, 0);
         while made < 3 * FILE {
             let bodies: Vec<Vec<u8>> = (0..64).map(|_| vec![b'x'; random.usize(sizes.clone())]).collect();
