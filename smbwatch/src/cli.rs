@@ -44,8 +44,8 @@ enum Command {
     /// Watch this host, until SIGINT or SIGTERM.
     ///
     /// Alerts go to standard output, or to the sinks that the configuration names instead; messages go to standard
-    /// error. SIGHUP opens files again. At the end a summary tells what was seen, alerted, suppressed and
-    /// lost.
+    /// error. SIGHUP has the configuration read again, and files opened again. At the end a summary tells what was
+    /// seen, alerted, suppressed and lost.
     Run(Run),
     /// List the interfaces: what each is to this host, and how it is watched, or why not.
     ///
