@@ -7,6 +7,7 @@ mod serve;
 mod encode;
 mod secret;
 mod tls;
+mod service;
 mod http;
 mod stdout;
 mod file;
@@ -14,6 +15,8 @@ mod journald;
 mod syslog;
 mod webhook;
 mod elasticsearch;
+mod otlp;
+mod kafka;
 mod running;
 mod outlet;
 
@@ -36,7 +39,7 @@ pub use tally::{Counts, Lost, Tally};
 pub const QUEUE: usize = 8192;
 /// Alerts that are written at once.
 const BATCH: usize = 256;
-/// Bytes of alerts that a sink without a spool keeps while the other side does not take them.
+/// Bytes of memory in which a sink without a spool keeps alerts that the other side does not take.
 const KEPT: u64 = 4 << 20;
 
 /// One place that alerts are handed to.
@@ -116,5 +119,7 @@ fn make(config: &SinkConfig, format: Format) -> anyhow::Result<(Encode, Box<dyn 
         Target::Elasticsearch(target) => {
             (encode::bulk(), Box::new(elasticsearch::Elasticsearch::new(target)?))
         }
+        Target::Kafka(target) => (encode::keyed(), Box::new(kafka::Kafka::new(target.clone()))),
+        Target::Otlp(target) => (encode::otlp(), Box::new(otlp::Otlp::new(target)?)),
     })
 }

@@ -12,6 +12,7 @@ use serde_json::{Value, json};
 use support::agent::text;
 use support::alerts::{Maker, close, send, start, wait_for};
 use support::lab::Lab;
+use support::listener::Identity;
 use support::server::{Asked, Reply, Server};
 
 const KEY: &str = "c2VjcmV0OmtleQ==";
@@ -184,4 +185,39 @@ fn a_spool_in_memory_is_bounded_and_what_it_loses_is_counted() {
     assert!(counts.lost.evicted > 0 && counts.spooled_bytes <= 4 << 20, "{counts:?}");
     let counts = close(sink);
     assert_eq!((counts.spooled, counts.lost.total()), (0, 4000), "{counts:?}");
+}
+
+#[test]
+fn https_reaches_only_whom_the_authority_vouches_for() {
+    let Some(lab) = Lab::make("https_reaches_only_whom_the_authority_vouches_for") else { return };
+    let identity = Identity::make(lab.folder(), b"http/1.1");
+    let config = |kind: &str, name: &str, host: &str| {
+        let ca = identity.ca.display();
+        start(
+            &lab,
+            &format!(
+                "[[sinks]]\ntype = \"{kind}\"\nname = \"{name}\"\nurl = \"https://{host}:8443\"\nca = \"{ca}\""
+            ),
+        )
+    };
+    let _server = Server::start_as(&lab, 8443, Some(&identity), |asked| {
+        if asked.path == "/" {
+            return Reply::Answer(204, String::new());
+        }
+        let documents = asked.body.split(|byte| *byte == b'\n').count() / 2;
+        let items = vec![json!({ "create": { "status": 201 } }); documents];
+        Reply::Answer(200, json!({ "errors": false, "items": items }).to_string())
+    });
+    let sinks = [config("webhook", "a", "localhost"), config("elasticsearch", "b", "localhost")];
+    // Its certificate has another name.
+    let stranger = config("webhook", "c", "127.0.0.1");
+    let mut maker = Maker::new();
+    for sink in sinks.iter().chain([&stranger]) {
+        send(sink, &mut maker, 100);
+    }
+    for sink in sinks {
+        wait_for(&sink, "all are delivered", |counts| counts.delivered == 100);
+        close(sink);
+    }
+    assert_eq!(close(stranger).spooled, 100);
 }

@@ -5,7 +5,7 @@ use std::fmt;
 use anyhow::{Result, bail};
 
 use crate::say::{more, say};
-use crate::{apt, process};
+use crate::{apt, process, wheels};
 
 /// What of a lab this machine can make.
 #[derive(Clone, Copy)]
@@ -43,6 +43,8 @@ const PODMAN: [Program; 5] = [
 ];
 const CONTAINERD: [Program; 2] = [("containerd", "containerd"), ("ctr", "containerd")];
 const MONITORING: [Program; 1] = [("promtool", "prometheus")];
+const SINKS: [Program; 1] = [("rsyslogd", "rsyslog")];
+const COMPILERS: [Program; 3] = [("cc", "gcc"), ("c++", "g++"), ("make", "make")];
 const BENCH: [Program; 1] = [("iperf3", "iperf3")];
 const VM: [Program; 10] = [
     ("qemu-system-x86_64", "qemu-system-x86"),
@@ -108,6 +110,19 @@ pub(crate) fn ensure_monitoring() {
         "promtool checks alert rules and metrics; no Prometheus is started",
         &["prometheus"],
     );
+}
+
+/// Installs what the tests of sinks talk to, and is missing. Where rsyslog is installed here, it is masked.
+pub(crate) fn ensure_sinks() {
+    let units: &[&str] =
+        if process::which("rsyslogd").is_none() { &["rsyslog", "syslog.socket"] } else { &[] };
+    install(&SINKS, "a receiver of syslog for tests; it only runs inside namespaces of the tests", units);
+    wheels::ensure();
+}
+
+/// Installs what compiles the libraries in C that the agent is linked with, where it is missing.
+pub(crate) fn ensure_compilers() {
+    install(&COMPILERS, "librdkafka, which the agent's Kafka sink uses, is built from its source", &[]);
 }
 
 /// Installs what measurements need and is missing.

@@ -17,7 +17,7 @@ use crate::{linker, recipe, toolchain};
 #[derive(clap::Args)]
 pub(crate) struct Args {
     /// Also install what the demo and the tests need: iproute2, util-linux, Samba, Podman, containerd, promtool,
-    /// impacket.
+    /// rsyslog, a Kafka broker, an OpenTelemetry collector, impacket.
     #[arg(long)]
     lab: bool,
 }
@@ -28,6 +28,7 @@ pub(crate) fn main(args: &Args) -> Result<()> {
         lab();
         packages::ensure_containers();
         packages::ensure_monitoring();
+        packages::ensure_sinks();
         packages::ensure_impacket();
     }
     Ok(())
@@ -35,6 +36,7 @@ pub(crate) fn main(args: &Args) -> Result<()> {
 
 /// Makes sure that the BPF side can be built.
 pub(crate) fn toolchain() -> Result<()> {
+    packages::ensure_compilers();
     let toolchain = toolchain::ensure()?;
     let llvm = linker::ensure(&toolchain)?;
     let recorded = if recipe::record(&toolchain)? { ", recorded in target/bpf-toolchain.json" } else { "" };

@@ -34,6 +34,7 @@ pub(crate) fn main(args: &Args) -> Result<()> {
     setup::lab();
     packages::ensure_containers();
     packages::ensure_monitoring();
+    packages::ensure_sinks();
     packages::ensure_impacket();
     if !args.no_lint {
         lint::all()?;

@@ -5,6 +5,7 @@
 #[path = "../../tests/support/mod.rs"]
 mod support;
 
+mod absence;
 mod figure;
 mod flood;
 mod footprint;
@@ -24,7 +25,7 @@ fn main() {
     let json = arguments.iter().any(|argument| argument == "--json");
     let only: Vec<&str> =
         arguments.iter().map(String::as_str).filter(|argument| !argument.starts_with("--")).collect();
-    let parts: [(&str, Part); 7] = [
+    let parts: [(&str, Part); 8] = [
         ("program", program::measure),
         ("reading", reading::measure),
         ("throughput", throughput::measure),
@@ -32,6 +33,7 @@ fn main() {
         ("flood", flood::measure),
         ("footprint", footprint::measure),
         ("interfaces", interfaces::measure),
+        ("absence", absence::measure),
     ];
     if let Some(unknown) = only.iter().find(|only| parts.iter().all(|(name, _)| name != *only)) {
         let names = parts.map(|(name, _)| name).join(", ");

@@ -4,6 +4,7 @@ mod receiver;
 mod url;
 
 use std::collections::HashSet;
+use std::ops::RangeInclusive;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -15,6 +16,8 @@ pub use receiver::{End, Receiver};
 pub use url::Url;
 
 const MIB: u64 = 1 << 20;
+/// Files of such sizes are bounded well.
+const SPOOL_MIB: RangeInclusive<u64> = 8..=4096;
 
 /// A checked sink.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -23,7 +26,7 @@ pub struct SinkConfig {
     pub name: String,
     /// Which alerts it is given.
     pub filter: Filter,
-    /// Bytes of alerts that its spool holds; 0: it has none on disk.
+    /// Bytes that its spool takes on disk; 0: it has none there.
     pub spool_bytes: u64,
     /// The place itself.
     pub target: Target,
@@ -45,6 +48,10 @@ pub enum Target {
     Webhook(WebhookTarget),
     /// A data stream of Elasticsearch or OpenSearch.
     Elasticsearch(ElasticsearchTarget),
+    /// A receiver of OpenTelemetry's protocol.
+    Otlp(OtlpTarget),
+    /// A topic of Kafka.
+    Kafka(KafkaTarget),
 }
 
 /// Standard output.
@@ -206,6 +213,42 @@ pub struct ElasticsearchTarget {
     pub ca: Option<PathBuf>,
 }
 
+/// A receiver of OpenTelemetry's protocol.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct OtlpTarget {
+    /// Where it listens; the path is for HTTP only.
+    pub url: Url,
+    /// How it is spoken to.
+    #[serde(default)]
+    pub protocol: Protocol,
+    /// A token for the `Authorization` header.
+    pub bearer: Option<Secret>,
+    /// Certificates of the authorities that are trusted; without it, those of the system.
+    pub ca: Option<PathBuf>,
+}
+
+/// What carries OpenTelemetry's messages.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Protocol {
+    /// gRPC.
+    #[default]
+    Grpc,
+    /// HTTP, with protocol buffers as bodies.
+    Http,
+}
+
+/// A topic of Kafka.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct KafkaTarget {
+    /// Where to ask for the brokers.
+    pub brokers: Vec<End>,
+    /// The topic.
+    pub topic: String,
+}
+
 fn data_stream() -> String {
     "logs-smbwatch.alert-default".to_owned()
 }
@@ -238,6 +281,8 @@ impl Target {
             Self::Journald(_) => "journald".to_owned(),
             Self::Webhook(_) => "webhook".to_owned(),
             Self::Elasticsearch(_) => "elasticsearch".to_owned(),
+            Self::Otlp(_) => "otlp".to_owned(),
+            Self::Kafka(_) => "kafka".to_owned(),
         }
     }
 }
@@ -263,12 +308,23 @@ impl SinkConfig {
                 "`sinks`: {name} has no spool, since it is on this host; remove `spool_mib`"
             ));
         }
+        if let Some(mib) = spool_mib.filter(|mib| *mib != 0 && !SPOOL_MIB.contains(mib)) {
+            return Err(format!("`sinks`: {name}: `spool_mib` is {mib}; give 0, or between 8 and 4096"));
+        }
         if let Target::Elasticsearch(ElasticsearchTarget { data_stream, .. }) = &target
             && !data_stream.bytes().all(|byte| matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'-' | b'_' | b'.'))
         {
             return Err(format!(
                 "`sinks`: the data stream `{data_stream}`; use lower-case letters, digits, `-`, `_` and `.`"
             ));
+        }
+        if let Target::Kafka(KafkaTarget { brokers, topic }) = &target {
+            let is_right = |byte: u8| byte.is_ascii_alphanumeric() || b"._-".contains(&byte);
+            if brokers.is_empty() || topic.is_empty() || topic.len() > 249 || !topic.bytes().all(is_right) {
+                return Err(format!(
+                    "`sinks`: {name}: name `brokers`, and a `topic` of letters, digits, `.`, `_` and `-`"
+                ));
+            }
         }
         let spool_bytes = if target.is_local() { 0 } else { spool_mib.unwrap_or(64).saturating_mul(MIB) };
         Ok(Self { name, filter: Filter { severity, grades }, spool_bytes, target })

@@ -82,14 +82,14 @@ fn every_example_of_a_sink_is_right() {
     let text = include_str!("../../../docs/sinks.md");
     let examples: Vec<&str> =
         text.split("```toml\n").skip(1).filter_map(|rest| rest.split("```").next()).collect();
-    assert!(examples.len() >= 5);
+    assert!(examples.len() >= 7);
     for example in examples {
         assert_eq!(parse(example).map(|config| config.sinks.len()), Ok(1), "{example}");
     }
     let shown = include_str!("../../../config/smbwatch.toml");
     let (_, examples) = shown.split_once("docs/sinks.md tells every key.\n").expect("the examples");
     let examples: Vec<&str> = examples.lines().filter_map(|line| line.strip_prefix("# ")).collect();
-    assert_eq!(parse(&examples.join("\n")).map(|config| config.sinks.len()), Ok(5));
+    assert_eq!(parse(&examples.join("\n")).map(|config| config.sinks.len()), Ok(7));
 }
 
 #[test]
@@ -121,6 +121,18 @@ fn mistakes_are_named_with_their_place() {
         (
             "[[sinks]]\ntype = \"stdout\"\nspool_mib = 1",
             "test.toml: `sinks`: stdout has no spool, since it is on this host; remove `spool_mib`",
+        ),
+        (
+            "[[sinks]]\ntype = \"journald\"\nspool_mib = 7",
+            "test.toml: `sinks`: journald: `spool_mib` is 7; give 0, or between 8 and 4096",
+        ),
+        (
+            "[[sinks]]\ntype = \"kafka\"\nbrokers = [\"kafka\"]\ntopic = \"a\"",
+            "test.toml:1:1: `kafka` is no address; write `HOST:PORT`",
+        ),
+        (
+            "[[sinks]]\ntype = \"kafka\"\nbrokers = [\"kafka:9092\"]\ntopic = \"a b\"",
+            "test.toml: `sinks`: kafka: name `brokers`, and a `topic` of letters, digits",
         ),
         (
             "[[sinks]]\ntype = \"journald\"\nname = \"../x\"",

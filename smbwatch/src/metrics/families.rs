@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use jiff::Timestamp;
 use prometheus_client::collector::Collector;
 use prometheus_client::encoding::DescriptorEncoder;
 use prometheus_client::metrics::info::Info;
@@ -150,7 +151,11 @@ impl Snapshot {
         let spooled = each(|counts| counts.spooled);
         families.gauge("sink_spool", "Alerts that wait in a sink's spool.", None, spooled)?;
         let bytes = each(|counts| counts.spooled_bytes);
-        families.gauge("sink_spool_size", "What they take there.", Some(&Unit::Bytes), bytes)
+        families.gauge("sink_spool_size", "What they take there.", Some(&Unit::Bytes), bytes)?;
+        let now = Timestamp::now();
+        let ages = self.sinks.iter().map(|(name, counts)| (name.as_str(), counts.age(now).as_secs_f64()));
+        let about = "How long the oldest of them has waited.";
+        families.gauge("sink_spool_age", about, Some(&Unit::Seconds), by("sink", ages))
     }
 
     fn ran(&self, families: &mut Families<'_>) -> fmt::Result {

@@ -4,23 +4,21 @@ mod messages;
 
 use std::error::Error as _;
 use std::path::Path;
-use std::task::{Context, Poll};
 
-use hyper::body::Incoming;
-use hyper::client::conn::http2::{SendRequest, handshake};
+use hyper::Uri;
+use hyper::client::conn::http2::handshake;
 use hyper::http::uri::PathAndQuery;
-use hyper::{Request, Response, Uri};
 use hyper_util::rt::TokioExecutor;
 use jiff::Timestamp;
 use prost::Message;
-use tonic::body::Body;
-use tonic::client::{Grpc, GrpcService};
+use tonic::client::Grpc;
 use tonic::codec::Streaming;
 use tonic::{Code, Status};
 use tonic_prost::ProstCodec;
 
 use super::container::{self, Container, Pod};
 use super::socket::{Driver, Error, MAX_ANSWER, connect};
+use crate::grpc::Sender;
 use messages as cri;
 
 /// The container or the pod's sandbox of an identifier, running or not, or all that run.
@@ -189,22 +187,5 @@ impl Client {
             Err(status) if status.code() == Code::Unimplemented => Err(Error::NoEvents),
             answer => answer.map(tonic::Response::into_inner).map_err(Error::broken),
         }
-    }
-}
-
-/// Hyper's half of a connection, as tonic wants it.
-struct Sender(SendRequest<Body>);
-
-impl GrpcService<Body> for Sender {
-    type ResponseBody = Incoming;
-    type Error = hyper::Error;
-    type Future = std::pin::Pin<Box<dyn Future<Output = hyper::Result<Response<Incoming>>> + Send>>;
-
-    fn poll_ready(&mut self, context: &mut Context<'_>) -> Poll<hyper::Result<()>> {
-        self.0.poll_ready(context)
-    }
-
-    fn call(&mut self, request: Request<Body>) -> Self::Future {
-        Box::pin(self.0.send_request(request))
     }
 }

@@ -2,6 +2,7 @@
 
 mod cef;
 mod journal;
+mod otlp;
 mod syslog;
 
 use std::io;
@@ -9,6 +10,7 @@ use std::io;
 use super::Encode;
 use crate::alert::{Document, text};
 pub(super) use journal::journal;
+pub(super) use otlp::otlp;
 pub(super) use syslog::syslog;
 
 /// One line, with its line break: readable text, or JSON.
@@ -23,6 +25,16 @@ pub(super) fn bulk() -> Encode {
         let mut lines = action.to_string().into_bytes();
         lines.push(b'\n');
         lines.extend(line(document, false)?);
+        Ok(lines)
+    })
+}
+
+/// The host's name and the document as a line each.
+pub(super) fn keyed() -> Encode {
+    Box::new(|document| {
+        let mut lines = document.host.name.clone().into_bytes();
+        lines.push(b'\n');
+        lines.extend(serde_json::to_vec(document)?);
         Ok(lines)
     })
 }

@@ -9,17 +9,13 @@ use hyper::body::Bytes;
 use hyper::client::conn::http1::{SendRequest, handshake};
 use hyper::header::{HOST, HeaderMap, HeaderName, HeaderValue, RETRY_AFTER, USER_AGENT};
 use hyper::{Method, Request, StatusCode};
-use hyper_util::rt::TokioIo;
-use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::net::TcpStream;
 use tokio::runtime::{Builder, Runtime};
 use tokio::time::timeout;
-use tokio_rustls::TlsConnector;
 
-use super::{Failure, tls};
+use super::Failure;
+use super::service::Service;
 use crate::config::sinks::Url;
 
-const CONNECT: Duration = Duration::from_secs(10);
 const EXCHANGE: Duration = Duration::from_secs(30);
 /// Bytes of one answer that are read.
 const MAX_ANSWER: usize = 4 << 20;
@@ -30,8 +26,7 @@ pub(super) type Headers = Vec<(HeaderName, HeaderValue)>;
 /// A client of one web service.
 pub(super) struct Client {
     runtime: Runtime,
-    url: Url,
-    tls: Option<TlsConnector>,
+    service: Service,
     connection: Option<SendRequest<Full<Bytes>>>,
 }
 
@@ -45,14 +40,12 @@ pub(super) struct Answer {
 impl Client {
     pub(super) fn new(url: &Url, ca: Option<&Path>) -> anyhow::Result<Self> {
         let runtime = Builder::new_current_thread().enable_all().build().context("start the runtime")?;
-        let tls = url.secure.then(|| tls::client(ca)).transpose()?.map(TlsConnector::from);
-        Ok(Self { runtime, url: url.clone(), tls, connection: None })
+        Ok(Self { runtime, service: Service::new(url, ca, b"http/1.1")?, connection: None })
     }
 
     /// Only connects.
     pub(super) fn check(&mut self) -> Result<(), Failure> {
-        let Self { runtime, url, tls, .. } = self;
-        runtime.block_on(connect(url, tls.as_ref())).map(drop).map_err(Failure::later)
+        self.runtime.block_on(self.service.connect()).map(drop).map_err(Failure::later)
     }
 
     /// Sends a request, and waits for the whole answer.
@@ -63,7 +56,8 @@ impl Client {
         headers: Headers,
         body: Vec<u8>,
     ) -> Result<Answer, Failure> {
-        let Self { runtime, url, tls, connection } = self;
+        let Self { runtime, service, connection } = self;
+        let url = &service.url;
         let body = Bytes::from(body);
         let request = || {
             let mut request = Request::builder()
@@ -83,7 +77,7 @@ impl Client {
                 *connection = Some(kept);
                 return anyhow::Ok(answer);
             }
-            let mut new = connect(url, tls.as_ref()).await?;
+            let mut new = connect(service).await?;
             let answer = answer(&mut new, request()?).await.with_context(|| url.to_string())?;
             *connection = Some(new);
             Ok(answer)
@@ -95,24 +89,8 @@ impl Client {
     }
 }
 
-async fn connect(url: &Url, tls: Option<&TlsConnector>) -> anyhow::Result<SendRequest<Full<Bytes>>> {
-    let connect = async {
-        let stream = TcpStream::connect(url.end.to_string()).await?;
-        stream.set_nodelay(true)?;
-        match tls {
-            Some(tls) => speak(tls.connect(tls::server_name(&url.end.host)?, stream).await?).await,
-            None => speak(stream).await,
-        }
-    };
-    let connected = timeout(CONNECT, connect).await;
-    let connected = connected.map_err(|_| anyhow!("no connection within {CONNECT:?}"));
-    connected.and_then(|connected| connected).with_context(|| format!("connect to {url}"))
-}
-
-async fn speak(
-    stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
-) -> anyhow::Result<SendRequest<Full<Bytes>>> {
-    let (sender, connection) = handshake(TokioIo::new(stream)).await?;
+async fn connect(service: &Service) -> anyhow::Result<SendRequest<Full<Bytes>>> {
+    let (sender, connection) = handshake(service.connect().await?).await?;
     // It ends with the sender, or the runtime. Whoever waits for an answer is told of its errors as well.
     tokio::spawn(connection);
     Ok(sender)

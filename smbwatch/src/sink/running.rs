@@ -8,7 +8,7 @@ use std::thread::{Builder, JoinHandle};
 use anyhow::Context as _;
 use tokio::sync::mpsc;
 
-use super::spool::{Place, Spool};
+use super::spool::{Place, Room, Spool};
 use super::stdout::Format;
 use super::tally::{Counts, Tally};
 use super::{KEPT, Message, QUEUE, make, serve};
@@ -55,11 +55,11 @@ fn try_start(
     let tally = before.map_or_else(Arc::default, |before| Arc::clone(&before.tally));
     let (queue, receiver) = mpsc::channel(QUEUE);
     let spool = (!config.target.is_local()).then(|| {
-        let (place, limit) = match config.spool_bytes {
-            0 => (Place::Memory, KEPT),
-            limit => (Place::File(folder.join(format!("{name}.redb"))), limit),
+        let (place, room) = match config.spool_bytes {
+            0 => (Place::Memory, Room::of(KEPT)),
+            bytes => (Place::File(folder.join(format!("{name}.redb"))), Room::of(bytes)),
         };
-        Spool::new(place, limit, &name, Arc::clone(&tally))
+        Spool::new(place, room, &name, Arc::clone(&tally))
     });
     let (after, end) = before.map(|_| channel()).unzip();
     if let (None, Some(spool)) = (before, &spool) {

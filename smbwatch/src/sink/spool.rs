@@ -2,24 +2,27 @@
 
 mod error;
 mod place;
+mod room;
 #[cfg(test)]
 mod tests;
 
 use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{SystemTime, UNIX_EPOCH};
 
 use redb::{Database, ReadableTable as _, Table, TableDefinition};
 
 use super::tally::Tally;
 pub(super) use error::Error;
 pub(super) use place::Place;
+pub(super) use room::Room;
+use room::cost;
 
-/// Encoded alerts, by the order in which they were made; from 1.
+/// Encoded alerts, by the microsecond since the epoch in which they came; no two have the same, and none a smaller one
+/// than those before it.
 const ALERTS: TableDefinition<'_, u64, &[u8]> = TableDefinition::new("alerts");
 /// Bytes of alerts that are taken out at once.
 const BATCH_BYTES: usize = 1 << 20;
-/// What the store needs for one alert besides its bytes.
-const OVERHEAD: usize = 64;
 
 /// An alert in the spool: its number, and its bytes.
 pub(super) type Entry = (u64, Vec<u8>);
@@ -27,7 +30,7 @@ pub(super) type Entry = (u64, Vec<u8>);
 /// A bounded store that survives the process, or not, as its place does.
 pub(super) struct Spool {
     place: Place,
-    limit: u64,
+    room: Room,
     tally: Arc<Tally>,
     name: String,
     state: Mutex<State>,
@@ -38,6 +41,8 @@ struct State {
     /// None after it has failed, until it is opened again.
     database: Option<Database>,
     next: u64,
+    /// The number of the oldest; 0: there is none.
+    oldest: u64,
     bytes: u64,
     /// The last alert of those that are on their way.
     taken: u64,
@@ -47,9 +52,9 @@ struct State {
 }
 
 impl Spool {
-    /// The spool of the sink `name`, in which `limit` bytes of alerts have room. It is opened when it is used first.
-    pub(super) fn new(place: Place, limit: u64, name: &str, tally: Arc<Tally>) -> Self {
-        Self { place, limit, tally, name: name.to_owned(), state: Mutex::default() }
+    /// The spool of the sink `name`. It is opened when it is used first.
+    pub(super) fn new(place: Place, room: Room, name: &str, tally: Arc<Tally>) -> Self {
+        Self { place, room, tally, name: name.to_owned(), state: Mutex::default() }
     }
 
     /// Opens it now.
@@ -58,8 +63,22 @@ impl Spool {
     }
 
     /// Takes alerts from the queue. They are safe when this returns; the oldest make room for them.
-    pub(super) fn append(&self, bodies: &[Vec<u8>]) {
+    pub(super) fn append(&self, mut bodies: &[Vec<u8>]) {
+        while !bodies.is_empty() {
+            let mut costs = 0;
+            let fitting = bodies.iter().take_while(|body| {
+                costs += cost(body);
+                costs <= self.room.chunk
+            });
+            let (chunk, rest) = bodies.split_at(fitting.count().max(1));
+            self.append_chunk(chunk);
+            bodies = rest;
+        }
+    }
+
+    fn append_chunk(&self, bodies: &[Vec<u8>]) {
         let mut state = self.lock();
+        state.next = state.next.max(now());
         let (count, taken) = (bodies.len() as u64, state.taken);
         let appended = self.write(&mut state, |table, bytes, next| {
             for (key, body) in (next..).zip(bodies) {
@@ -67,7 +86,7 @@ impl Spool {
                 *bytes += cost(body);
             }
             let mut evicted = 0;
-            while *bytes > self.limit {
+            while *bytes > self.room.content {
                 let Some(oldest) = table.range(taken + 1..)?.next().transpose()? else { break };
                 let (key, size) = (oldest.0.value(), cost(oldest.1.value()));
                 drop(oldest);
@@ -80,10 +99,10 @@ impl Spool {
         if appended.is_ok() {
             state.next += count;
         }
-        let bytes = state.bytes;
+        let (bytes, oldest) = (state.bytes, state.oldest);
         self.tally.update(|counts| {
             counts.queued -= count;
-            counts.spooled_bytes = bytes;
+            (counts.spooled_bytes, counts.oldest) = (bytes, oldest);
             match appended {
                 Ok(evicted) => {
                     counts.spooled = counts.spooled + count - evicted;
@@ -115,7 +134,7 @@ impl Spool {
         });
         // What cannot be removed now is passed over, and removed with the next that can.
         let _ = self.write(&mut state, |_, _, _| Ok(()));
-        self.tally.update(|counts| counts.spooled_bytes = state.bytes);
+        self.tally.update(|counts| (counts.spooled_bytes, counts.oldest) = (state.bytes, state.oldest));
     }
 
     fn read(&self, state: &mut State, most: usize) -> Result<Vec<Entry>, Error> {
@@ -160,9 +179,10 @@ impl Spool {
             }
         }
         let changed = change(&mut table, &mut bytes, next)?;
+        let oldest = table.first()?.map_or(0, |(key, _)| key.value());
         drop(table);
         transaction.commit()?;
-        state.bytes = bytes;
+        (state.bytes, state.oldest) = (bytes, oldest);
         state.settled.clear();
         Ok(changed)
     }
@@ -196,7 +216,7 @@ impl Spool {
     fn reopen(&self, state: &mut State) -> Result<(), Error> {
         let (database, content) = self.place.open(&state.settled)?;
         state.next = state.next.max(content.last + 1);
-        state.bytes = content.bytes;
+        (state.bytes, state.oldest) = (content.bytes, content.first);
         state.database = Some(database);
         self.tally.update(|counts| {
             let missing = counts.spooled.saturating_sub(content.waiting);
@@ -206,7 +226,7 @@ impl Spool {
             counts.lost.unspooled = counts.lost.unspooled - found + missing;
             counts.inherited += more - found;
             counts.spooled = content.waiting;
-            counts.spooled_bytes = content.bytes;
+            (counts.spooled_bytes, counts.oldest) = (content.bytes, content.first);
         });
         Ok(())
     }
@@ -216,6 +236,8 @@ impl Spool {
     }
 }
 
-fn cost(body: &[u8]) -> u64 {
-    (body.len() + OVERHEAD) as u64
+/// Microseconds since the epoch.
+fn now() -> u64 {
+    let elapsed = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    elapsed.as_micros().try_into().unwrap_or(0)
 }

@@ -2,6 +2,9 @@
 
 use std::fmt;
 use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+
+use jiff::Timestamp;
 
 /// A sink's account, which others may read at any time.
 #[derive(Debug, Default)]
@@ -22,6 +25,8 @@ pub struct Counts {
     pub spooled: u64,
     /// Bytes that they take there.
     pub spooled_bytes: u64,
+    /// Since when the oldest of them waits, in microseconds since the epoch; 0: there is none.
+    pub oldest: u64,
     /// Alerts that the other side has taken.
     pub delivered: u64,
     /// Alerts that are lost.
@@ -70,10 +75,17 @@ impl Counts {
         self.made + self.inherited == self.queued + self.spooled + self.delivered + self.lost.total()
     }
 
+    /// How long the oldest alert of the spool has waited.
+    pub fn age(&self, now: Timestamp) -> Duration {
+        let waited = now.as_microsecond().saturating_sub_unsigned(self.oldest);
+        let waited = u64::try_from(waited).unwrap_or(0);
+        Duration::from_micros(if self.oldest == 0 { 0 } else { waited })
+    }
+
     /// Counts as lost what is in a spool that ends with its sink.
     pub(super) fn lose_spooled(&mut self) {
         self.lost.closed += std::mem::take(&mut self.spooled);
-        self.spooled_bytes = 0;
+        (self.spooled_bytes, self.oldest) = (0, 0);
     }
 }
 

@@ -9,7 +9,7 @@ use rustls::pki_types::{CertificateDer, ServerName};
 use rustls::{ClientConfig, RootCertStore};
 
 /// Trusts the authorities in the PEM file `ca`, or those of the system.
-pub(super) fn client(ca: Option<&Path>) -> anyhow::Result<Arc<ClientConfig>> {
+pub(super) fn client(ca: Option<&Path>) -> anyhow::Result<ClientConfig> {
     let mut roots = RootCertStore::empty();
     if let Some(path) = ca {
         let name = || format!("read the certificates in {}", path.display());
@@ -23,7 +23,7 @@ pub(super) fn client(ca: Option<&Path>) -> anyhow::Result<Arc<ClientConfig>> {
     anyhow::ensure!(!roots.is_empty(), "{place} holds no certificates of authorities; name some by `ca`");
     let provider = Arc::new(rustls::crypto::ring::default_provider());
     let builder = ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions()?;
-    Ok(Arc::new(builder.with_root_certificates(roots).with_no_client_auth()))
+    Ok(builder.with_root_certificates(roots).with_no_client_auth())
 }
 
 /// The name that the other side's certificate must have.

@@ -88,8 +88,18 @@ impl Maker {
 }
 
 /// Waits until a sink's account is as wanted, and always right.
-pub fn wait_for(sink: &Running, what: &str, mut done: impl FnMut(&Counts) -> bool) -> Counts {
-    let deadline = Instant::now() + PATIENCE;
+pub fn wait_for(sink: &Running, what: &str, done: impl FnMut(&Counts) -> bool) -> Counts {
+    wait_within(PATIENCE, sink, what, done)
+}
+
+/// The same with a patience of one's own.
+pub fn wait_within(
+    patience: Duration,
+    sink: &Running,
+    what: &str,
+    mut done: impl FnMut(&Counts) -> bool,
+) -> Counts {
+    let deadline = Instant::now() + patience;
     loop {
         let counts = sink.tally.counts();
         assert!(counts.agrees(), "{counts:?}");
@@ -130,4 +140,25 @@ pub fn send(sink: &Running, maker: &mut Maker, count: usize) -> Vec<String> {
         id
     });
     alerts.collect()
+}
+
+/// The same at a steady rate for some time.
+pub fn send_at(sink: &Running, maker: &mut Maker, per_second: u32, time: Duration) -> Vec<String> {
+    const TICK: Duration = Duration::from_millis(10);
+    let began = Instant::now();
+    let mut ids = Vec::new();
+    while began.elapsed() < time {
+        let due = began.elapsed().as_millis() * u128::from(per_second) / 1000;
+        let due = usize::try_from(due).expect("not so many");
+        ids.extend(send(sink, maker, due.saturating_sub(ids.len())));
+        std::thread::sleep(TICK);
+    }
+    ids
+}
+
+/// Resident memory of this process, in KiB.
+pub fn resident() -> u64 {
+    let status = std::fs::read_to_string("/proc/self/status").expect("read the status");
+    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).expect("a size");
+    line.trim_end_matches("kB").trim().parse().expect("a number")
 }

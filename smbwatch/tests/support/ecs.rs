@@ -8,6 +8,8 @@ use jiff::Timestamp;
 use serde::Deserialize;
 use serde_json::Value;
 
+use super::mapping;
+
 #[derive(Deserialize)]
 struct Schema {
     fields: BTreeMap<String, Field>,
@@ -23,14 +25,17 @@ struct Field {
     allowed: BTreeMap<String, Vec<String>>,
 }
 
+/// The type of a field, if ECS has it.
+pub fn kind(field: &str) -> Option<&'static str> {
+    schema().fields.get(field).map(|field| field.r#type.as_str())
+}
+
 /// Every way in which `document` departs from the schema; none if it keeps to it.
 pub fn complaints(document: &Value) -> Vec<String> {
-    static SCHEMA: OnceLock<Schema> = OnceLock::new();
-    let schema = SCHEMA.get_or_init(|| {
-        serde_json::from_str(include_str!("../data/ecs-9.4.0-fields.json")).expect("the schema")
-    });
+    let schema = schema();
     let mut complaints = Vec::new();
     walk(schema, "", document, &mut complaints);
+    complaints.extend(mapping::complaints(document));
     for required in ["@timestamp", "message", "ecs.version", "event.kind", "event.action", "smbwatch.grade"] {
         if document.pointer(&pointer(required)).is_none() {
             complaints.push(format!("{required} is missing"));
@@ -38,6 +43,13 @@ pub fn complaints(document: &Value) -> Vec<String> {
     }
     events_fit(schema, document, &mut complaints);
     complaints
+}
+
+fn schema() -> &'static Schema {
+    static SCHEMA: OnceLock<Schema> = OnceLock::new();
+    SCHEMA.get_or_init(|| {
+        serde_json::from_str(include_str!("../data/ecs-9.4.0-fields.json")).expect("the schema")
+    })
 }
 
 /// `process.parent.pid` as a JSON pointer.

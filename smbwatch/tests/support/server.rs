@@ -2,9 +2,7 @@
 
 use std::convert::Infallible;
 use std::io;
-use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
-use std::thread::JoinHandle;
 
 use http_body_util::{BodyExt as _, Full};
 use hyper::body::{Bytes, Incoming};
@@ -12,11 +10,9 @@ use hyper::header::HeaderMap;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper::{Request, Response};
-use hyper_util::rt::TokioIo;
-use tokio::runtime::Builder;
-use tokio::sync::oneshot;
 
-use super::lab::{End, Lab};
+use super::lab::Lab;
+use super::listener::{Identity, Listener};
 
 /// What was asked.
 pub struct Asked {
@@ -37,56 +33,28 @@ pub enum Reply {
 
 type Behaviour = Arc<Mutex<dyn FnMut(Asked) -> Reply + Send>>;
 
-/// Gone, with every connection, when dropped.
-pub struct Server {
-    stop: Option<oneshot::Sender<()>>,
-    thread: Option<JoinHandle<()>>,
-}
+/// A web server, gone when dropped.
+pub struct Server(#[expect(dead_code, reason = "it is dropped")] Listener);
 
 impl Server {
     /// Listens on the loopback interface of the lab's host.
     pub fn start(lab: &Lab, port: u16, behaviour: impl FnMut(Asked) -> Reply + Send + 'static) -> Self {
-        let listener = lab.inside(End::Host, || {
-            let socket = socket2::Socket::new(socket2::Domain::IPV4, socket2::Type::STREAM, None)?;
-            socket.set_reuse_address(true)?;
-            socket.bind(&SocketAddr::from(([127, 0, 0, 1], port)).into())?;
-            socket.listen(16)?;
-            socket.set_nonblocking(true)?;
-            io::Result::Ok(std::net::TcpListener::from(socket))
-        });
-        let listener = listener.expect("listen");
+        Self::start_as(lab, port, None, behaviour)
+    }
+
+    /// The same by TLS.
+    pub fn start_as(
+        lab: &Lab,
+        port: u16,
+        identity: Option<&Identity>,
+        behaviour: impl FnMut(Asked) -> Reply + Send + 'static,
+    ) -> Self {
         let behaviour: Behaviour = Arc::new(Mutex::new(behaviour));
-        let (stop, stopped) = oneshot::channel();
-        let thread = std::thread::spawn(move || {
-            let runtime = Builder::new_current_thread().enable_all().build().expect("a runtime");
-            runtime.block_on(async move {
-                tokio::select! {
-                    () = serve(listener, behaviour) => {}
-                    _ = stopped => {}
-                }
-            });
-        });
-        Self { stop: Some(stop), thread: Some(thread) }
-    }
-}
-
-impl Drop for Server {
-    fn drop(&mut self) {
-        drop(self.stop.take());
-        if let Some(thread) = self.thread.take() {
-            // A test's assertion about a request fails there.
-            let ended = thread.join();
-            assert!(ended.is_ok() || std::thread::panicking(), "the server has panicked");
-        }
-    }
-}
-
-async fn serve(listener: std::net::TcpListener, behaviour: Behaviour) {
-    let listener = tokio::net::TcpListener::from_std(listener).expect("a listener");
-    while let Ok((stream, _)) = listener.accept().await {
-        let behaviour = Arc::clone(&behaviour);
-        let service = service_fn(move |request| answer(request, Arc::clone(&behaviour)));
-        tokio::spawn(http1::Builder::new().serve_connection(TokioIo::new(stream), service));
+        Self(Listener::start(lab, port, identity, move |stream| {
+            let behaviour = Arc::clone(&behaviour);
+            let service = service_fn(move |request| answer(request, Arc::clone(&behaviour)));
+            tokio::spawn(http1::Builder::new().serve_connection(stream, service));
+        }))
     }
 }
 

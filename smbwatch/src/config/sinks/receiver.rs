@@ -22,7 +22,8 @@ pub enum Receiver {
 }
 
 /// A host by name or address, and a port.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(try_from = "String")]
 pub struct End {
     /// The host; an IPv6 address is in brackets.
     pub host: String,
@@ -42,15 +43,27 @@ impl End {
     }
 }
 
+impl End {
+    fn parse(text: &str) -> Option<Self> {
+        let (host, port) = text.rsplit_once(':')?;
+        let port = port.parse().ok().filter(|port| *port != 0)?;
+        (!host.is_empty() && !host.contains(['/', ','])).then(|| Self { host: host.to_owned(), port })
+    }
+}
+
+impl TryFrom<String> for End {
+    type Error = String;
+
+    fn try_from(text: String) -> Result<Self, String> {
+        Self::parse(&text).ok_or_else(|| format!("`{text}` is no address; write `HOST:PORT`"))
+    }
+}
+
 impl TryFrom<String> for Receiver {
     type Error = String;
 
     fn try_from(text: String) -> Result<Self, String> {
-        let end = |rest: &str| {
-            let (host, port) = rest.rsplit_once(':')?;
-            let port = port.parse().ok().filter(|port| *port != 0)?;
-            (!host.is_empty() && !host.contains('/')).then(|| End { host: host.to_owned(), port })
-        };
+        let end = End::parse;
         let parsed = text.split_once("://").and_then(|(scheme, rest)| match scheme {
             "unix" if rest.starts_with('/') => Some(Self::Unix(rest.into())),
             "udp" => end(rest).map(Self::Udp),

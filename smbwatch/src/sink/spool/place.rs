@@ -10,7 +10,8 @@ use std::path::{Path, PathBuf};
 use redb::backends::InMemoryBackend;
 use redb::{Builder, Database, ReadableTable as _};
 
-use super::{ALERTS, Error, cost};
+use super::room::cost;
+use super::{ALERTS, Error};
 
 /// Pages that the store keeps in memory: an agent at rest is small.
 const CACHE: usize = 256 << 10;
@@ -32,6 +33,8 @@ pub(super) struct Content {
     /// Alerts that are still to be delivered.
     pub(super) waiting: u64,
     pub(super) bytes: u64,
+    /// The number of the oldest alert, or 0.
+    pub(super) first: u64,
     /// The number of the youngest alert.
     pub(super) last: u64,
 }
@@ -100,6 +103,9 @@ fn content(database: &Database, settled: &BTreeSet<u64>) -> Result<Content, Erro
         content.waiting += u64::from(!settled.contains(&key.value()));
         content.bytes += cost(body.value());
         content.last = key.value();
+        if content.first == 0 {
+            content.first = content.last;
+        }
     }
     transaction.commit()?;
     Ok(content)

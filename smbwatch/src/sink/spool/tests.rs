@@ -1,6 +1,7 @@
 //! Whatever power takes away, what was safe is there, whole and in order.
 
 use std::io;
+use std::ops::RangeInclusive;
 use std::sync::{Arc, Mutex};
 
 use redb::StorageBackend;
@@ -92,16 +93,20 @@ impl StorageBackend for Disk {
     }
 }
 
+const fn room(content: u64) -> Room {
+    Room { content, chunk: content }
+}
+
 fn on(disk: &Disk, limit: u64) -> Spool {
     let disk = disk.clone();
     let place = Place::Test(Box::new(move || builder().create_with_backend(disk.clone())));
-    let spool = Spool::new(place, limit, "test", Arc::default());
+    let spool = Spool::new(place, room(limit), "test", Arc::default());
     spool.open().expect("open the spool");
     spool
 }
 
 fn in_memory(limit: u64) -> Spool {
-    Spool::new(Place::Memory, limit, "test", Arc::default())
+    Spool::new(Place::Memory, room(limit), "test", Arc::default())
 }
 
 /// An alert that says its number, with a length of its own.
@@ -171,16 +176,16 @@ fn what_was_safe_survives_a_loss_of_power() {
 #[test]
 fn the_oldest_make_room_but_not_those_on_their_way() {
     let spool = in_memory(10 * cost(&[0; 1000]));
-    let thousand = |count: usize| vec![vec![0; 1000]; count];
-    append(&spool, &thousand(8));
+    let thousand = |numbers: RangeInclusive<u8>| numbers.map(|number| vec![number; 1000]).collect::<Vec<_>>();
+    append(&spool, &thousand(1..=8));
     let keys: Vec<u64> = spool.oldest(2).expect("read").iter().map(|(key, _)| *key).collect();
-    assert_eq!(keys, [1, 2]);
-    append(&spool, &thousand(5));
+    assert!(keys.is_sorted() && keys.len() == 2, "{keys:?}");
+    append(&spool, &thousand(9..=13));
     let counts = spool.tally.counts();
     assert_eq!((counts.spooled, counts.lost.evicted), (10, 3));
     spool.settle(&keys, &[]);
-    let left: Vec<u64> = spool.oldest(99).expect("read").iter().map(|(key, _)| *key).collect();
-    assert_eq!(left, (6..14).collect::<Vec<_>>());
+    let left: Vec<u8> = spool.oldest(99).expect("read").iter().map(|(_, body)| body[0]).collect();
+    assert_eq!(left, (6..=13).collect::<Vec<_>>());
     assert!(spool.tally.counts().agrees());
 }
 
@@ -227,7 +232,7 @@ fn a_damaged_file_is_set_aside_and_a_new_one_begun() {
     let path = folder.join("siem.redb");
     let mut random = fastrand::Rng::with_seed(7);
     let open = || {
-        let spool = Spool::new(Place::File(path.clone()), 1 << 20, "siem", Arc::default());
+        let spool = Spool::new(Place::File(path.clone()), room(1 << 20), "siem", Arc::default());
         spool.open().expect("open");
         spool
     };
@@ -249,6 +254,42 @@ fn a_damaged_file_is_set_aside_and_a_new_one_begun() {
         assert!(numbers(&spool).len() <= 20);
         append(&spool, &[body(99)]);
         assert_eq!(numbers(&spool).last(), Some(&99));
+    }
+    std::fs::remove_dir_all(&folder).expect("remove the folder");
+}
+
+#[test]
+fn a_file_stays_within_its_bounds_whatever_is_in_it() {
+    const FILE: u64 = 8 << 20;
+    let folder = std::env::temp_dir().join(format!("smbw-t-{}-bounds", std::process::id()));
+    let mut random = fastrand::Rng::with_seed(7);
+    for sizes in [100..300, 900..1100, 1350..1500, 2000..2100, 3000..5000, 8100..8300, 100..9000] {
+        let _ = std::fs::remove_dir_all(&folder);
+        let path = folder.join("siem.redb");
+        let spool = Spool::new(Place::File(path.clone()), Room::of(FILE), "siem", Arc::default());
+        let (mut largest, mut made) = (0, 0);
+        while made < 3 * FILE {
+            let bodies: Vec<Vec<u8>> = (0..64).map(|_| vec![b'x'; random.usize(sizes.clone())]).collect();
+            made += bodies.iter().map(|body| body.len() as u64).sum::<u64>();
+            append(&spool, &bodies);
+            if random.u8(..8) == 0 {
+                let keys: Vec<u64> = spool.oldest(256).expect("read").iter().map(|(key, _)| *key).collect();
+                spool.settle(&keys[..keys.len() / 2], &[]);
+            }
+            largest = largest.max(std::fs::metadata(&path).expect("the file").len());
+        }
+        let counts = spool.tally.counts();
+        let held: usize =
+            spool.oldest(usize::MAX).expect("read").iter().map(|(_, body)| body.len()).sum::<usize>();
+        eprintln!(
+            "{sizes:?}: {} alerts, {} KiB at once in a file of {} KiB; by cost {} KiB",
+            counts.spooled,
+            held / 1024,
+            largest / 1024,
+            counts.spooled_bytes / 1024
+        );
+        assert!(largest <= FILE + (1 << 20), "{sizes:?}: {largest}");
+        assert!(counts.agrees() && counts.lost.evicted > 0 && counts.lost.unspooled == 0, "{counts:?}");
     }
     std::fs::remove_dir_all(&folder).expect("remove the folder");
 }

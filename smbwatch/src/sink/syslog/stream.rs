@@ -3,6 +3,7 @@
 use std::io::{self, Read, Write};
 use std::net::TcpStream;
 use std::path::Path;
+use std::sync::Arc;
 
 use rustls::{ClientConnection, StreamOwned};
 
@@ -21,7 +22,7 @@ impl Stream {
     }
 
     pub(super) fn tls(end: &End, ca: Option<&Path>) -> anyhow::Result<Self> {
-        let connection = ClientConnection::new(tls::client(ca)?, tls::server_name(&end.host)?)?;
+        let connection = ClientConnection::new(Arc::new(tls::client(ca)?), tls::server_name(&end.host)?)?;
         let mut stream = StreamOwned::new(connection, connect(end)?);
         while stream.conn.is_handshaking() {
             stream.conn.complete_io(&mut stream.sock)?;

@@ -1,0 +1,92 @@
+//! A topic of Kafka. Each alert has its host as the key, so that those of one host stay in order.
+
+mod reports;
+
+use std::time::{Duration, Instant};
+
+use anyhow::{Context as _, anyhow};
+use rdkafka::config::ClientConfig;
+use rdkafka::producer::{BaseProducer, BaseRecord, Producer as _};
+
+use super::{Failure, Fate, Sink};
+use crate::config::sinks::KafkaTarget;
+use reports::Reports;
+
+/// How long a broker may take to take a batch.
+const EXCHANGE: Duration = Duration::from_secs(20);
+const POLL: Duration = Duration::from_millis(100);
+
+pub(super) struct Kafka {
+    target: KafkaTarget,
+    /// None before it is needed, and after it has come to an end.
+    producer: Option<BaseProducer<Reports>>,
+}
+
+impl Kafka {
+    pub(super) const fn new(target: KafkaTarget) -> Self {
+        Self { target, producer: None }
+    }
+
+    fn connect(&self) -> anyhow::Result<BaseProducer<Reports>> {
+        let brokers: Vec<String> = self.target.brokers.iter().map(ToString::to_string).collect();
+        let mut config = ClientConfig::new();
+        config
+            .set("client.id", "smbwatch")
+            .set("bootstrap.servers", brokers.join(","))
+            .set("enable.idempotence", "true")
+            .set("acks", "all")
+            .set("message.timeout.ms", EXCHANGE.as_millis().to_string())
+            .set("linger.ms", "5")
+            .set("queue.buffering.max.messages", "1024")
+            .set("queue.buffering.max.kbytes", "16384")
+            .set("reconnect.backoff.max.ms", "2000");
+        config.create_with_context(Reports::default()).context("start a producer")
+    }
+}
+
+impl Sink for Kafka {
+    fn deliver(&mut self, keyed: &[Vec<u8>]) -> Result<Vec<Fate>, Failure> {
+        let producer = match self.producer.take() {
+            Some(producer) => producer,
+            None => self.connect().map_err(Failure::later)?,
+        };
+        let reports = producer.context();
+        reports.expect(keyed.len());
+        for (index, line) in keyed.iter().enumerate() {
+            let (key, document) = split(line);
+            let record = BaseRecord::with_opaque_to(&self.target.topic, index).key(key).payload(document);
+            if let Err((error, _)) = producer.send(record) {
+                reports.note(index, &error);
+            }
+        }
+        // The producer reports on each of them, at the latest when its time is over.
+        let until = Instant::now() + 2 * EXCHANGE;
+        while reports.are_missing() {
+            if Instant::now() > until {
+                return Err(Failure::later(anyhow!("the producer does not report")));
+            }
+            producer.poll(POLL);
+        }
+        let fates = producer.context().take();
+        // One that is lost for its broker, as after its topic was made anew, would never deliver again. Another begins
+        // with a new identity.
+        if fates.contains(&Fate::Delivered) {
+            self.producer = Some(producer);
+        }
+        Ok(fates)
+    }
+
+    fn check(&mut self) -> Result<(), Failure> {
+        const PATIENCE: Duration = Duration::from_secs(10);
+        let producer = self.connect().map_err(Failure::later)?;
+        let asked = producer.client().fetch_metadata(None, PATIENCE);
+        asked.map(drop).map_err(|error| Failure::later(anyhow!(producer.context().reason(&error))))
+    }
+}
+
+/// Key and document of a line that `encode::keyed` has made.
+fn split(line: &[u8]) -> (&[u8], &[u8]) {
+    let end = line.iter().position(|byte| *byte == b'\n').unwrap_or(0);
+    let (key, rest) = line.split_at(end);
+    (key, rest.get(1..).unwrap_or_default())
+}

@@ -1,0 +1,101 @@
+//! What the producer reports of each alert.
+
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use rdkafka::ClientContext;
+use rdkafka::config::RDKafkaLogLevel;
+use rdkafka::error::{KafkaError, RDKafkaErrorCode};
+use rdkafka::producer::{DeliveryResult, ProducerContext};
+
+use crate::sink::Fate;
+
+/// The reports on one batch.
+#[derive(Default)]
+pub(super) struct Reports(Mutex<State>);
+
+#[derive(Default)]
+struct State {
+    fates: Vec<Option<Fate>>,
+    missing: usize,
+    /// What the client complained of last, which says more than that the time is over.
+    complaint: Option<String>,
+}
+
+impl Reports {
+    /// Begins a batch.
+    pub(super) fn expect(&self, count: usize) {
+        let mut state = self.lock();
+        state.fates = vec![None; count];
+        state.missing = count;
+    }
+
+    /// Whether there is an alert without a report.
+    pub(super) fn are_missing(&self) -> bool {
+        self.lock().missing > 0
+    }
+
+    /// What became of each alert.
+    pub(super) fn take(&self) -> Vec<Fate> {
+        let mut state = self.lock();
+        state.complaint = None;
+        let fates = std::mem::take(&mut state.fates);
+        fates.into_iter().map(|fate| fate.unwrap_or_else(|| Fate::Again("no report".to_owned()))).collect()
+    }
+
+    pub(super) fn note(&self, index: usize, error: &KafkaError) {
+        let never = matches!(
+            error.rdkafka_error_code(),
+            Some(
+                RDKafkaErrorCode::MessageSizeTooLarge
+                    | RDKafkaErrorCode::InvalidMessage
+                    | RDKafkaErrorCode::InvalidMessageSize
+                    | RDKafkaErrorCode::InvalidRecord
+                    | RDKafkaErrorCode::PolicyViolation
+            )
+        );
+        let reason = self.reason(error);
+        self.put(index, if never { Fate::Refused(reason) } else { Fate::Again(reason) });
+    }
+
+    /// An error, and what led to it.
+    pub(super) fn reason(&self, error: &KafkaError) -> String {
+        match &self.lock().complaint {
+            Some(complaint) => format!("{error}; {complaint}"),
+            None => error.to_string(),
+        }
+    }
+
+    fn put(&self, index: usize, fate: Fate) {
+        let mut state = self.lock();
+        let State { fates, missing, .. } = &mut *state;
+        if let Some(place @ None) = fates.get_mut(index) {
+            *place = Some(fate);
+            *missing -= 1;
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl ClientContext for Reports {
+    fn log(&self, _: RDKafkaLogLevel, facility: &str, message: &str) {
+        tracing::debug!("librdkafka {facility}: {message}");
+    }
+
+    fn error(&self, _: KafkaError, reason: &str) {
+        self.lock().complaint = Some(reason.to_owned());
+    }
+}
+
+impl ProducerContext for Reports {
+    type DeliveryOpaque = usize;
+
+    fn delivery(&self, result: &DeliveryResult<'_>, index: usize) {
+        match result {
+            Ok(_) => self.put(index, Fate::Delivered),
+            Err((error, _)) => self.note(index, error),
+        }
+    }
+}

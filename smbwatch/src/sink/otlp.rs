@@ -1,0 +1,80 @@
+//! A receiver of OpenTelemetry's protocol, over gRPC or HTTP. <https://opentelemetry.io/docs/specs/otlp/>
+
+mod grpc;
+mod refusal;
+
+use anyhow::Context as _;
+use hyper::Method;
+use hyper::header::{AUTHORIZATION, CONTENT_TYPE, HeaderValue};
+use opentelemetry_proto::tonic::collector::logs::v1::ExportLogsServiceResponse;
+use prost::Message as _;
+
+use super::http::Client;
+use super::webhook::authorization;
+use super::{Failure, Fate, Sink};
+use crate::config::sinks::{OtlpTarget, Protocol};
+
+/// Where receivers take logs by HTTP.
+const PATH: &str = "/v1/logs";
+
+pub(super) struct Otlp {
+    way: Way,
+    authorization: Option<HeaderValue>,
+}
+
+enum Way {
+    Grpc(grpc::Client),
+    Http { client: Client, path: String },
+}
+
+impl Otlp {
+    pub(super) fn new(target: &OtlpTarget) -> anyhow::Result<Self> {
+        let OtlpTarget { url, protocol, bearer, ca } = target;
+        let way = match protocol {
+            Protocol::Grpc => Way::Grpc(grpc::Client::new(url, ca.as_deref())?),
+            Protocol::Http => {
+                let path = if url.path == "/" { PATH } else { &url.path };
+                Way::Http { client: Client::new(url, ca.as_deref())?, path: path.to_owned() }
+            }
+        };
+        Ok(Self { way, authorization: authorization("Bearer", bearer.as_ref())? })
+    }
+
+    fn send(&mut self, request: Vec<u8>) -> Result<ExportLogsServiceResponse, Failure> {
+        match &mut self.way {
+            Way::Grpc(client) => client.send(&request, self.authorization.as_ref()),
+            Way::Http { client, path } => {
+                let content = (CONTENT_TYPE, HeaderValue::from_static("application/x-protobuf"));
+                let key = self.authorization.clone().map(|value| (AUTHORIZATION, value));
+                let headers = std::iter::once(content).chain(key).collect();
+                let answer = client.send(Method::POST, path, headers, request)?;
+                if let Some(failure) = answer.failure() {
+                    return Err(failure);
+                }
+                let response = ExportLogsServiceResponse::decode(answer.body);
+                response.context("an answer that OTLP does not give").map_err(Failure::later)
+            }
+        }
+    }
+}
+
+impl Sink for Otlp {
+    fn deliver(&mut self, requests: &[Vec<u8>]) -> Result<Vec<Fate>, Failure> {
+        let response = self.send(requests.concat())?;
+        let mut fates = vec![Fate::Delivered; requests.len()];
+        // How many were refused is told, but not which; they must not be sent again.
+        if let Some(partial) = response.partial_success {
+            let refused = usize::try_from(partial.rejected_log_records).unwrap_or(0).min(fates.len());
+            let reason = Fate::Refused(partial.error_message);
+            fates.iter_mut().rev().take(refused).for_each(|fate| fate.clone_from(&reason));
+        }
+        Ok(fates)
+    }
+
+    fn check(&mut self) -> Result<(), Failure> {
+        match &mut self.way {
+            Way::Grpc(client) => client.check(),
+            Way::Http { client, .. } => client.check(),
+        }
+    }
+}

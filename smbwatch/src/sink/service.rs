@@ -1,0 +1,55 @@
+//! A service that is reached by TCP, with TLS or without.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::{Context as _, anyhow};
+use hyper_util::rt::TokioIo;
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::TcpStream;
+use tokio::time::timeout;
+use tokio_rustls::TlsConnector;
+
+use super::tls;
+use crate::config::sinks::Url;
+
+const CONNECT: Duration = Duration::from_secs(10);
+
+/// Where a service is, and how it is spoken to.
+pub(super) struct Service {
+    pub(super) url: Url,
+    tls: Option<TlsConnector>,
+}
+
+pub(super) trait Bytes: AsyncRead + AsyncWrite + Unpin + Send {}
+impl<T: AsyncRead + AsyncWrite + Unpin + Send> Bytes for T {}
+
+/// A connection, as hyper wants it.
+pub(super) type Stream = TokioIo<Box<dyn Bytes>>;
+
+impl Service {
+    /// A service that speaks `protocol`, which TLS names to it (ALPN).
+    pub(super) fn new(url: &Url, ca: Option<&Path>, protocol: &[u8]) -> anyhow::Result<Self> {
+        let tls = url.secure.then(|| tls::client(ca)).transpose()?.map(|mut config| {
+            config.alpn_protocols = vec![protocol.to_vec()];
+            TlsConnector::from(Arc::new(config))
+        });
+        Ok(Self { url: url.clone(), tls })
+    }
+
+    pub(super) async fn connect(&self) -> anyhow::Result<Stream> {
+        let connect = async {
+            let stream = TcpStream::connect(self.url.end.to_string()).await?;
+            stream.set_nodelay(true)?;
+            let stream: Box<dyn Bytes> = match &self.tls {
+                Some(tls) => Box::new(tls.connect(tls::server_name(&self.url.end.host)?, stream).await?),
+                None => Box::new(stream),
+            };
+            anyhow::Ok(TokioIo::new(stream))
+        };
+        let connected = timeout(CONNECT, connect).await;
+        let connected = connected.map_err(|_| anyhow!("no connection within {CONNECT:?}"));
+        connected.and_then(|connected| connected).with_context(|| format!("connect to {}", self.url))
+    }
+}
