@@ -21,8 +21,9 @@ pub fn measure() -> Option<Vec<Figure>> {
         for _ in 0..CONNECTIONS {
             drop(std::net::TcpStream::connect((SERVER, 445)).expect("connect"));
             loop {
-                let document = agent.next_within(Duration::from_secs(5)).expect("an alert");
+                let line = agent.next_written(Duration::from_secs(5)).expect("an alert");
                 let now = Timestamp::now();
+                let document: serde_json::Value = serde_json::from_str(&line).expect("JSON");
                 if text(&document, "event.action") == "connection-attempted" {
                     let packet: Timestamp = text(&document, "@timestamp").parse().expect("a time");
                     delays.push(now.duration_since(packet).as_secs_f64() * 1e3);

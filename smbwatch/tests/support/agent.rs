@@ -104,9 +104,14 @@ impl Agent {
         }
     }
 
+    /// Waits for the next alert as it is written, but no longer than `limit`. It is neither checked nor kept.
+    pub fn next_written(&mut self, limit: Duration) -> Option<String> {
+        self.out.recv_timeout(limit).ok()
+    }
+
     /// Waits for the next alert, but no longer than `limit`.
     pub fn next_within(&mut self, limit: Duration) -> Option<Value> {
-        let line = self.out.recv_timeout(limit).ok()?;
+        let line = self.next_written(limit)?;
         self.documents.push(document(&line));
         self.documents.last().cloned()
     }
