@@ -231,7 +231,9 @@ impl Correlator {
     /// A new incident, or that of what the workload did there before.
     fn incident(&mut self, sighting: &FlowObservation) -> u64 {
         let (pair, time) = (pair(sighting), sighting.time);
-        let earlier = self.known.get(&pair).filter(|earlier| time.duration_since(earlier.time) < self.window);
+        // Sightings come from several CPUs: a later one may bear an earlier time.
+        let within = |earlier: &&Tries| time.duration_since(earlier.time).abs() < self.window;
+        let earlier = self.known.get(&pair).filter(within);
         if let Some(earlier) = earlier {
             return earlier.incident;
         }
@@ -417,6 +419,21 @@ mod tests {
             };
             assert_eq!(incident(&first) == incident(&second), same, "{second:?}");
         }
+    }
+
+    /// However little lies between them, and whichever seems to be the earlier.
+    #[test]
+    fn without_a_window_each_connection_is_an_incident() {
+        let mut correlator = Correlator::new(NonZeroUsize::new(8).expect("not zero"), SignedDuration::ZERO);
+        let mut incidents = [3, 3, 1, 2].map(|nanosecond| {
+            let port = 40000 + correlator.incidents;
+            let sighting = syn(&format!("10.9.0.2:{port}"), "8.8.8.8:445", 5);
+            let time = sighting.time + SignedDuration::from_nanos(nanosecond);
+            let key = correlator.join(&FlowObservation { time, ..sighting }, Role::Workload);
+            correlator.peek(key).expect("a connection").incident
+        });
+        incidents.sort_unstable();
+        assert_eq!(incidents, [1, 2, 3, 4]);
     }
 
     #[test]

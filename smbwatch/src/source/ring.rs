@@ -36,11 +36,28 @@ impl AsRawFd for Ring {
     }
 }
 
+/// How far apart the two clocks may be read, and how often that is tried: another process may run between.
+const TOGETHER: SignedDuration = SignedDuration::from_micros(5);
+const TRIES: u32 = 4;
+
 /// Reads both clocks, so that monotonic times of about now can be told as wall-clock times.
 pub fn clock() -> Clock {
-    let monotonic = nix::time::clock_gettime(nix::time::ClockId::CLOCK_MONOTONIC);
-    let since_boot = monotonic.map_or(SignedDuration::ZERO, |time| {
+    let mut before = monotonic();
+    let mut wall = Timestamp::now();
+    for _ in 1..TRIES {
+        let after = monotonic();
+        if after - before < TOGETHER {
+            break;
+        }
+        (before, wall) = (after, Timestamp::now());
+    }
+    Clock { boot: wall.checked_sub(before).unwrap_or(Timestamp::UNIX_EPOCH) }
+}
+
+/// The time since the boot, without that of a suspended machine.
+fn monotonic() -> SignedDuration {
+    let time = nix::time::clock_gettime(nix::time::ClockId::CLOCK_MONOTONIC);
+    time.map_or(SignedDuration::ZERO, |time| {
         SignedDuration::new(time.tv_sec(), i32::try_from(time.tv_nsec()).unwrap_or(0))
-    });
-    Clock { boot: Timestamp::now().checked_sub(since_boot).unwrap_or(Timestamp::UNIX_EPOCH) }
+    })
 }
