@@ -29,7 +29,7 @@ fn a_long_absence_costs_disk_and_no_memory() {
         })
         .collect();
     let spooling = began.elapsed();
-    let [_, before, .., after] = resident[..] else { panic!("too few alerts") };
+    let [_, _, before, .., after] = resident[..] else { panic!("too few alerts") };
     let counts = sink.tally.counts();
     assert_eq!((counts.spooled, counts.lost.total()), (COUNT as u64, 0), "{counts:?}");
     let file = fs::metadata(lab.folder().join("webhook.redb")).expect("the spool").len();
