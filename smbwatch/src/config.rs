@@ -1,6 +1,7 @@
 //! What the configuration means: every default filled in, every value checked.
 
 pub mod file;
+mod addresses;
 pub mod exceptions;
 pub mod enrichment;
 pub mod interfaces;
@@ -9,7 +10,7 @@ pub mod runtimes;
 pub mod sinks;
 
 use std::fmt;
-use std::net::{IpAddr, SocketAddr};
+use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 
 use clap::ValueEnum;
@@ -19,7 +20,6 @@ use serde::Deserialize;
 use smbwatch_ebpf::event::MAX_PAYLOAD;
 use smbwatch_ebpf::settings::{MAX_PORTS, MAX_PREFIXES};
 
-use crate::explain::{destination_range, source_prefix};
 use crate::ranges::{self, Kind, Range};
 use crate::scan::Threshold;
 use enrichment::{Geo, State, ThreatList};
@@ -264,15 +264,6 @@ impl Config {
             destinations: if strict { ranges::strict() } else { ranges::rule_105() },
             ..Self::default()
         }
-    }
-
-    /// Whether a flow is watched by its ends, exceptions that the agent decides apart.
-    pub fn watches(&self, source: IpAddr, destination: SocketAddr) -> bool {
-        let is_source = self.nat_addresses.contains(&source) || source_prefix(self, source).is_some();
-        let range = destination_range(self, destination.ip());
-        is_source
-            && range.is_none_or(|range| range.kind == Kind::Public)
-            && (self.any_port || self.ports.contains(&destination.port()))
     }
 
     fn from_file(file: File, profile: Option<Profile>) -> Result<Self, String> {

@@ -5,12 +5,11 @@ use std::net::{IpAddr, SocketAddr};
 use ipnet::IpNet;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
-use smbwatch_ebpf::rule::embedded_ipv4;
 
 use crate::config::Config;
 use crate::config::exceptions::{Exception, Workload};
 use crate::except::Exceptions;
-use crate::ranges::{Kind, Range, longest};
+use crate::ranges::Kind;
 
 /// A packet, as far as the rule is about it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -136,7 +135,7 @@ fn port_clause(config: &Config, port: u16) -> (bool, String) {
 }
 
 fn source_clause(Basis { config, is_running, .. }: Basis<'_>, source: IpAddr) -> (bool, String) {
-    match source_prefix(config, source) {
+    match config.source_prefix(source) {
         Some(prefix) => (true, format!("source {source} is inside `sources`: {prefix}")),
         None if config.nat_addresses.contains(&source) => (
             false,
@@ -157,19 +156,14 @@ fn source_clause(Basis { config, is_running, .. }: Basis<'_>, source: IpAddr) ->
     }
 }
 
-/// The longest of `sources` that contains `source`.
-pub fn source_prefix(config: &Config, source: IpAddr) -> Option<&IpNet> {
-    config.sources.iter().filter(|prefix| prefix.contains(&source)).max_by_key(|prefix| prefix.prefix_len())
-}
-
 fn destination_clause(config: &Config, destination: IpAddr) -> (bool, String) {
-    let judged = judged(config, destination);
+    let judged = config.judged(destination);
     let inside = if judged == destination {
         String::new()
     } else {
         format!(", judged by the IPv4 address inside, {judged},")
     };
-    match destination_range(config, destination) {
+    match config.destination_range(destination) {
         None => (true, format!("destination {destination}{inside} is in no reserved range: the Internet")),
         Some(range) => {
             let what = match range.kind {
@@ -186,24 +180,6 @@ fn destination_clause(config: &Config, destination: IpAddr) -> (bool, String) {
             )
         }
     }
-}
-
-/// The range that decides about `destination`; none is the Internet.
-pub fn destination_range(config: &Config, destination: IpAddr) -> Option<&Range> {
-    longest(&config.destinations, judged(config, destination))
-}
-
-/// The address that `destination` is judged by.
-fn judged(config: &Config, destination: IpAddr) -> IpAddr {
-    embedded(config, destination).unwrap_or(destination)
-}
-
-fn embedded(config: &Config, destination: IpAddr) -> Option<IpAddr> {
-    let IpAddr::V6(address) = destination else { return None };
-    let [a, b, c, d, e, f, g, h] = address.segments();
-    let word = |high: u16, low: u16| u32::from(high) << 16 | u32::from(low);
-    let inside = embedded_ipv4([word(a, b), word(c, d), word(e, f), word(g, h)])?;
-    config.embedded_ipv4.then(|| IpAddr::V4(inside.into()))
 }
 
 fn list(prefixes: &[IpNet]) -> String {

@@ -24,7 +24,7 @@ use crate::metrics::scrapes::Scrapes;
 use crate::metrics::{Summary, serve};
 use crate::novelty::Memory;
 use crate::probe::{Probe, clsact, let_go_of_code};
-use crate::ranges::{Kind, longest};
+use crate::ranges::is_public;
 use crate::runtime::Runtimes;
 use crate::sink::{self, Format, Outlet, Running};
 use crate::source::ring::{self, Ring};
@@ -140,10 +140,7 @@ async fn watch(given: Given, config: Config, run_dir: &Path, format: Format) -> 
 /// Which connections that are older than the agent are worth looking up.
 fn wanted(config: &Config) -> Box<Wanted> {
     let (ports, destinations) = (config.ports.clone(), config.destinations.clone());
-    Box::new(move |address, port| {
-        let range = || longest(&destinations, address);
-        ports.contains(&port) && range().is_none_or(|range| range.kind == Kind::Public)
-    })
+    Box::new(move |address, port| ports.contains(&port) && is_public(&destinations, address))
 }
 
 /// Takes records that wait in a ring, up to about `limit`; tells how many.

@@ -141,6 +141,11 @@ pub fn longest(ranges: &[Range], address: IpAddr) -> Option<&Range> {
         .max_by_key(|range| range.prefix.prefix_len())
 }
 
+/// Whether an address is the Internet, as far as these ranges tell.
+pub fn is_public(ranges: &[Range], address: IpAddr) -> bool {
+    longest(ranges, address).is_none_or(|range| range.kind == Kind::Public)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

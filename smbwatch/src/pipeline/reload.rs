@@ -14,7 +14,7 @@ use crate::config::Config;
 use crate::enrich::files::Fresh;
 use crate::metrics::snapshot::Reloads;
 use crate::probe::{Error, Probe, routes};
-use crate::ranges::{Kind, longest, strict};
+use crate::ranges::{is_public, strict};
 use crate::sink::{self, Format};
 
 /// What is needed for another configuration.
@@ -157,20 +157,18 @@ impl Reloader {
 pub(super) async fn complete(mut config: Config, handle: &rtnetlink::Handle) -> Result<Config, Error> {
     let addresses = routes::addresses(handle).await?;
     if config.own_addresses {
-        config.sources.extend(addresses.iter().copied().filter(|own| is_public(*own)).map(IpNet::from));
+        // What can be reached from the Internet, as far as an address tells.
+        let registries = strict();
+        let public = addresses.iter().copied().filter(|own| is_public(&registries, *own));
+        config.sources.extend(public.map(IpNet::from));
     }
     config.nat_addresses = nat_addresses(&config, addresses);
     Ok(config)
 }
 
-/// Whether an address of this host can be reached from the Internet, as far as the address tells.
-fn is_public(address: IpAddr) -> bool {
-    longest(&strict(), address).is_none_or(|range| range.kind == Kind::Public)
-}
-
 /// Addresses behind which NAT can hide workloads, where they are no sources. IPv6 is left out: it is hardly
 /// ever translated, and where no IPv6 source matches, the programs need not read it.
 fn nat_addresses(config: &Config, own: Vec<IpAddr>) -> Vec<IpAddr> {
-    let is_source = |address: &IpAddr| config.sources.iter().any(|prefix| prefix.contains(address));
-    own.into_iter().filter(|own| own.is_ipv4() && !own.is_loopback() && !is_source(own)).collect()
+    let is_source = |own: IpAddr| config.source_prefix(own).is_some();
+    own.into_iter().filter(|own| own.is_ipv4() && !own.is_loopback() && !is_source(*own)).collect()
 }
