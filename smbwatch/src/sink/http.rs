@@ -9,14 +9,11 @@ use hyper::body::Bytes;
 use hyper::client::conn::http1::{SendRequest, handshake};
 use hyper::header::{HOST, HeaderMap, HeaderName, HeaderValue, RETRY_AFTER, USER_AGENT};
 use hyper::{Method, Request, StatusCode};
-use tokio::runtime::{Builder, Runtime};
-use tokio::time::timeout;
 
 use super::Failure;
 use super::service::Service;
 use crate::config::sinks::Url;
 
-const EXCHANGE: Duration = Duration::from_secs(30);
 /// Bytes of one answer that are read.
 const MAX_ANSWER: usize = 4 << 20;
 
@@ -25,7 +22,6 @@ pub(super) type Headers = Vec<(HeaderName, HeaderValue)>;
 
 /// A client of one web service.
 pub(super) struct Client {
-    runtime: Runtime,
     service: Service,
     connection: Option<SendRequest<Full<Bytes>>>,
 }
@@ -39,13 +35,12 @@ pub(super) struct Answer {
 
 impl Client {
     pub(super) fn new(url: &Url, ca: Option<&Path>) -> anyhow::Result<Self> {
-        let runtime = Builder::new_current_thread().enable_all().build().context("start the runtime")?;
-        Ok(Self { runtime, service: Service::new(url, ca, b"http/1.1")?, connection: None })
+        Ok(Self { service: Service::new(url, ca, b"http/1.1")?, connection: None })
     }
 
     /// Only connects.
     pub(super) fn check(&mut self) -> Result<(), Failure> {
-        self.runtime.block_on(self.service.connect()).map(drop).map_err(Failure::later)
+        self.service.check()
     }
 
     /// Sends a request, and waits for the whole answer.
@@ -56,7 +51,7 @@ impl Client {
         headers: Headers,
         body: Vec<u8>,
     ) -> Result<Answer, Failure> {
-        let Self { runtime, service, connection } = self;
+        let Self { service, connection } = self;
         let url = &service.url;
         let body = Bytes::from(body);
         let request = || {
@@ -82,10 +77,7 @@ impl Client {
             *connection = Some(new);
             Ok(answer)
         };
-        let answered = runtime.block_on(async {
-            timeout(EXCHANGE, exchange).await.map_err(|_| anyhow!("{url}: no answer within {EXCHANGE:?}"))
-        });
-        answered.and_then(|answered| answered).map_err(Failure::later)
+        service.exchange(async { exchange.await.map_err(Failure::later) })
     }
 }
 

@@ -4,7 +4,7 @@ use std::io;
 use std::path::Path;
 use std::sync::Arc;
 
-use super::running::{Closing, Running, start, start_after};
+use super::running::{Closing, Running, start_after};
 use super::stdout::{Format, Stdout};
 use super::tally::Counts;
 use crate::alert::Document;
@@ -53,9 +53,9 @@ impl Outlet {
         let Self::Sinks(running) = self else { return Ok(Vec::new()) };
         let missing = sinks.iter().filter(|config| running.iter().all(|sink| sink.config != **config));
         missing
-            .map(|config| match running.iter().find(|sink| sink.name == config.name) {
-                Some(before) => start_after(before, config, folder, format),
-                None => start(config, folder, format),
+            .map(|config| {
+                let before = running.iter().find(|sink| sink.name == config.name);
+                start_after(before, config, folder, format)
             })
             .collect()
     }

@@ -30,25 +30,25 @@ pub struct Running {
 
 /// Starts a sink; spools are kept in `folder`.
 pub fn start(config: &SinkConfig, folder: &Path, format: Format) -> anyhow::Result<Running> {
-    try_start(config, folder, format, None).with_context(|| format!("sink {}", config.name))
+    start_after(None, config, folder, format)
 }
 
-/// Starts a sink in the place of `before`, which is of the same name. Until it is told of the end of that, it keeps
+/// The same in the place of `before`, if there is a sink of that name. Until it is told of the end of that, it keeps
 /// what it is given in its queue; the account goes on.
 pub(super) fn start_after(
-    before: &Running,
+    before: Option<&Running>,
     config: &SinkConfig,
     folder: &Path,
     format: Format,
 ) -> anyhow::Result<Running> {
-    try_start(config, folder, format, Some(before)).with_context(|| format!("sink {}", config.name))
+    try_start(before, config, folder, format).with_context(|| format!("sink {}", config.name))
 }
 
 fn try_start(
+    before: Option<&Running>,
     config: &SinkConfig,
     folder: &Path,
     format: Format,
-    before: Option<&Running>,
 ) -> anyhow::Result<Running> {
     let (encode, sink) = make(config, format)?;
     let name = config.name.clone();

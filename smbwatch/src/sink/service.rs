@@ -8,18 +8,21 @@ use anyhow::{Context as _, anyhow};
 use hyper_util::rt::TokioIo;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
+use tokio::runtime::{Builder, Runtime};
 use tokio::time::timeout;
 use tokio_rustls::TlsConnector;
 
-use super::tls;
+use super::{Failure, tls};
 use crate::config::sinks::Url;
 
 const CONNECT: Duration = Duration::from_secs(10);
+const EXCHANGE: Duration = Duration::from_secs(30);
 
 /// Where a service is, and how it is spoken to.
 pub(super) struct Service {
     pub(super) url: Url,
     tls: Option<TlsConnector>,
+    runtime: Runtime,
 }
 
 pub(super) trait Bytes: AsyncRead + AsyncWrite + Unpin + Send {}
@@ -35,7 +38,23 @@ impl Service {
             config.alpn_protocols = vec![protocol.to_vec()];
             TlsConnector::from(Arc::new(config))
         });
-        Ok(Self { url: url.clone(), tls })
+        let runtime = Builder::new_current_thread().enable_all().build().context("start the runtime")?;
+        Ok(Self { url: url.clone(), tls, runtime })
+    }
+
+    /// Only connects.
+    pub(super) fn check(&self) -> Result<(), Failure> {
+        self.runtime.block_on(self.connect()).map(drop).map_err(Failure::later)
+    }
+
+    /// Waits for an exchange with it, but not for ever.
+    pub(super) fn exchange<T>(
+        &self,
+        exchange: impl Future<Output = Result<T, Failure>>,
+    ) -> Result<T, Failure> {
+        let answered = self.runtime.block_on(async { timeout(EXCHANGE, exchange).await });
+        answered
+            .unwrap_or_else(|_| Err(Failure::later(anyhow!("{}: no answer within {EXCHANGE:?}", self.url))))
     }
 
     pub(super) async fn connect(&self) -> anyhow::Result<Stream> {

@@ -1,17 +1,14 @@
 //! A gRPC client of one receiver: a connection that is kept, and one request at a time.
 
 use std::path::Path;
-use std::time::Duration;
 
-use anyhow::{Context as _, anyhow};
+use anyhow::Context as _;
 use hyper::client::conn::http2;
 use hyper::header::{AUTHORIZATION, HeaderValue};
 use hyper::http::uri::PathAndQuery;
 use hyper_util::rt::TokioExecutor;
 use opentelemetry_proto::tonic::collector::logs::v1::{ExportLogsServiceRequest, ExportLogsServiceResponse};
 use prost::Message as _;
-use tokio::runtime::{Builder, Runtime};
-use tokio::time::timeout;
 use tonic::Status;
 use tonic::client::Grpc;
 use tonic_prost::ProstCodec;
@@ -22,24 +19,21 @@ use crate::grpc::Sender;
 use crate::sink::Failure;
 use crate::sink::service::Service;
 
-const EXCHANGE: Duration = Duration::from_secs(30);
 const METHOD: &str = "/opentelemetry.proto.collector.logs.v1.LogsService/Export";
 
 pub(super) struct Client {
-    runtime: Runtime,
     service: Service,
     connection: Option<Grpc<Sender>>,
 }
 
 impl Client {
     pub(super) fn new(url: &Url, ca: Option<&Path>) -> anyhow::Result<Self> {
-        let runtime = Builder::new_current_thread().enable_all().build().context("start the runtime")?;
-        Ok(Self { runtime, service: Service::new(url, ca, b"h2")?, connection: None })
+        Ok(Self { service: Service::new(url, ca, b"h2")?, connection: None })
     }
 
     /// Only connects.
     pub(super) fn check(&mut self) -> Result<(), Failure> {
-        self.runtime.block_on(self.service.connect()).map(drop).map_err(Failure::later)
+        self.service.check()
     }
 
     /// Sends an encoded request, and waits for the answer.
@@ -55,8 +49,8 @@ impl Client {
             headers.insert(AUTHORIZATION, value.clone());
             *request.metadata_mut() = tonic::metadata::MetadataMap::from_headers(headers);
         }
-        let Self { runtime, service, connection } = self;
-        let exchange = async {
+        let Self { service, connection } = self;
+        service.exchange(async {
             // The other side may have closed one that was kept, which is no failure.
             let mut kept = connection.take();
             if let Some(grpc) = &mut kept
@@ -72,10 +66,6 @@ impl Client {
             // A connection that has failed tells so when it is used again.
             *connection = Some(grpc);
             answered.map_err(|status| refusal::failure(&status, &service.url))
-        };
-        let answered = runtime.block_on(async { timeout(EXCHANGE, exchange).await });
-        answered.unwrap_or_else(|_| {
-            Err(Failure::later(anyhow!("{}: no answer within {EXCHANGE:?}", self.service.url)))
         })
     }
 }
