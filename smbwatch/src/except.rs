@@ -77,7 +77,7 @@ impl Exceptions {
             state.told = true;
             let owner =
                 state.exception.owner.as_ref().map(|owner| format!(", of {owner},")).unwrap_or_default();
-            log::warn!("the exception `{}`{owner} has expired", state.exception.reason);
+            tracing::warn!("the exception `{}`{owner} has expired", state.exception.reason);
         }
     }
 

@@ -2,9 +2,7 @@
 
 use std::fmt;
 
-use prometheus_client::encoding::{
-    DescriptorEncoder, EncodeCounterValue, EncodeGaugeValue, EncodeMetric as _,
-};
+use prometheus_client::encoding::{DescriptorEncoder, EncodeCounterValue, EncodeGaugeValue, EncodeMetric};
 use prometheus_client::metrics::MetricType;
 use prometheus_client::metrics::counter::ConstCounter;
 use prometheus_client::metrics::gauge::ConstGauge;
@@ -21,9 +19,8 @@ impl Families<'_> {
         unit: Option<&Unit>,
         values: impl IntoIterator<Item = ([(&'static str, &'l str); N], V)>,
     ) -> fmt::Result {
-        let mut family = self.0.encode_descriptor(name, help, unit, MetricType::Counter)?;
-        let mut values = values.into_iter();
-        values.try_for_each(|(labels, value)| ConstCounter::new(value).encode(family.encode_family(&labels)?))
+        let values = values.into_iter().map(|(labels, value)| (labels, ConstCounter::new(value)));
+        self.family(name, help, unit, MetricType::Counter, values)
     }
 
     pub(super) fn gauge<'l, V: EncodeGaugeValue, const N: usize>(
@@ -33,9 +30,20 @@ impl Families<'_> {
         unit: Option<&Unit>,
         values: impl IntoIterator<Item = ([(&'static str, &'l str); N], V)>,
     ) -> fmt::Result {
-        let mut family = self.0.encode_descriptor(name, help, unit, MetricType::Gauge)?;
-        let mut values = values.into_iter();
-        values.try_for_each(|(labels, value)| ConstGauge::new(value).encode(family.encode_family(&labels)?))
+        let values = values.into_iter().map(|(labels, value)| (labels, ConstGauge::new(value)));
+        self.family(name, help, unit, MetricType::Gauge, values)
+    }
+
+    fn family<'l, M: EncodeMetric, const N: usize>(
+        &mut self,
+        name: &str,
+        help: &str,
+        unit: Option<&Unit>,
+        kind: MetricType,
+        mut values: impl Iterator<Item = ([(&'static str, &'l str); N], M)>,
+    ) -> fmt::Result {
+        let mut family = self.0.encode_descriptor(name, help, unit, kind)?;
+        values.try_for_each(|(labels, value)| value.encode(family.encode_family(&labels)?))
     }
 }
 

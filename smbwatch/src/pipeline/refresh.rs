@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use tokio::sync::mpsc;
 
-use crate::config::{Config, Given};
+use crate::config::{Config, Error, Given};
 use crate::enrich::files::{Follower, Fresh, Stamp};
 
 /// How often files are looked at.
@@ -69,21 +69,30 @@ impl Reader {
                 Err(RecvTimeoutError::Timeout) => false,
                 Err(RecvTimeoutError::Disconnected) => return,
             };
-            let config = self.config(asked);
-            let fresh = self.follower.look();
-            let all = match config {
-                Some(Read::Config(config, _)) => vec![Read::Config(config, fresh)],
-                other => other.into_iter().chain(fresh.into_iter().map(Read::Fresh)).collect(),
-            };
-            for read in all {
+            for read in self.look(asked) {
                 // Nobody waits any more at the agent's end.
                 let _ = sender.blocking_send(read);
             }
         }
     }
 
+    fn look(&mut self, asked: bool) -> Vec<Read> {
+        let refused = match self.config(asked) {
+            Some(Ok(config)) => {
+                self.follower.follow(&config);
+                return vec![Read::Config(Box::new(config), self.follower.look())];
+            }
+            Some(Err(error)) => {
+                tracing::error!("{error}; the configuration before stays in force");
+                Some(Read::Refused)
+            }
+            None => None,
+        };
+        refused.into_iter().chain(self.follower.look().into_iter().map(Read::Fresh)).collect()
+    }
+
     /// Reads the configuration if that is asked for, or if it has changed and changes no more.
-    fn config(&mut self, asked: bool) -> Option<Read> {
+    fn config(&mut self, asked: bool) -> Option<Result<Config, Error>> {
         let path = self.given.file.as_deref()?;
         let before = std::mem::replace(&mut self.seen, Stamp::of(path).ok());
         let is_new = self.seen != self.read && self.seen == before;
@@ -92,15 +101,6 @@ impl Reader {
             return None;
         }
         self.read = self.seen;
-        match self.given.load() {
-            Ok(config) => {
-                self.follower.follow(&config);
-                Some(Read::Config(Box::new(config), Vec::new()))
-            }
-            Err(error) => {
-                tracing::error!("{error}; the configuration before stays in force");
-                Some(Read::Refused)
-            }
-        }
+        Some(self.given.load())
     }
 }
