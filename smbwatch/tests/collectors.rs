@@ -5,7 +5,7 @@ mod support;
 use std::fs;
 use std::io::Read as _;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Stdio};
+use std::process::Stdio;
 use std::sync::{Arc, Mutex};
 use std::time::Instant;
 
@@ -16,21 +16,13 @@ use prost::Message as _;
 use serde_json::Value;
 use support::agent::{PATIENCE, PROGRAM, document, text};
 use support::alerts::{Maker, close, send, start};
+use support::guard::Guard;
 use support::lab::{End, Lab};
 use support::otlp;
 use support::server::{Reply, Server};
 use support::skip::skip;
 
 const CONFIG: &str = include_str!("../../packaging/collectors/otel-collector.yaml");
-
-struct Collector(Child);
-
-impl Drop for Collector {
-    fn drop(&mut self) {
-        let _ = self.0.kill();
-        let _ = self.0.wait();
-    }
-}
 
 #[test]
 fn the_opentelemetry_collector_reads_the_file_sink() {
@@ -70,7 +62,7 @@ fn the_opentelemetry_collector_reads_the_file_sink() {
     let mut command = lab.at(End::Host, &program);
     command.arg("--config").arg(&file).stdin(Stdio::null()).stdout(Stdio::null());
     let log = fs::File::create(lab.folder().join("collector.log")).expect("create a log");
-    let _collector = Collector(command.stderr(log).spawn().expect("start the collector"));
+    let _collector = Guard(command.stderr(log).spawn().expect("start the collector"));
 
     let written = fs::read_to_string(&path).expect("the file");
     let written: Vec<Value> = written.lines().map(document).collect();

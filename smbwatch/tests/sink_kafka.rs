@@ -4,7 +4,7 @@ mod support;
 
 use std::collections::HashSet;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Stdio};
+use std::process::Stdio;
 use std::time::{Duration, Instant};
 
 use rdkafka::Message as _;
@@ -13,41 +13,30 @@ use rdkafka::consumer::{BaseConsumer, Consumer as _};
 use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
 use support::agent::{PATIENCE, PROGRAM, document, text};
 use support::alerts::{Maker, close, send, start, wait_for};
+use support::guard::Guard;
 use support::lab::{End, Lab};
 use support::skip::skip;
 
 const BROKER: &str = "127.0.0.1:9092";
 const SINK: &str = "[[sinks]]\ntype = \"kafka\"\nbrokers = [\"127.0.0.1:9092\"]\ntopic = \"smbwatch\"";
 
-/// A broker that ends with the test.
-struct Broker(Child);
-
-impl Broker {
-    /// Starts an empty one, which makes the topic when it is asked for it.
-    fn start(lab: &Lab, program: &Path) -> Self {
-        let mut command = lab.at(End::Host, program);
-        let listener = format!("tcp://{BROKER}");
-        command.args(["broker", "--silent", "--listener-url", &listener]);
-        command.args(["--advertised-listener-url", &listener, "--storage-engine", "memory://tansu/"]);
-        let null = Stdio::null;
-        let child = command.stdin(null()).stdout(null()).stderr(null()).spawn().expect("start a broker");
-        let broker = Self(child);
-        lab.inside(End::Host, || {
-            let deadline = Instant::now() + PATIENCE;
-            while std::net::TcpStream::connect(BROKER).is_err() {
-                assert!(Instant::now() < deadline, "the broker does not listen");
-                std::thread::sleep(Duration::from_millis(10));
-            }
-        });
-        broker
-    }
-}
-
-impl Drop for Broker {
-    fn drop(&mut self) {
-        let _ = self.0.kill();
-        let _ = self.0.wait();
-    }
+/// Starts an empty broker, which makes the topic when it is asked for it.
+fn start_broker(lab: &Lab, program: &Path) -> Guard {
+    let mut command = lab.at(End::Host, program);
+    let listener = format!("tcp://{BROKER}");
+    command.args(["broker", "--silent", "--listener-url", &listener]);
+    command.args(["--advertised-listener-url", &listener, "--storage-engine", "memory://tansu/"]);
+    let null = Stdio::null;
+    let child = command.stdin(null()).stdout(null()).stderr(null()).spawn().expect("start a broker");
+    let broker = Guard(child);
+    lab.inside(End::Host, || {
+        let deadline = Instant::now() + PATIENCE;
+        while std::net::TcpStream::connect(BROKER).is_err() {
+            assert!(Instant::now() < deadline, "the broker does not listen");
+            std::thread::sleep(Duration::from_millis(10));
+        }
+    });
+    broker
 }
 
 #[test]
@@ -62,13 +51,13 @@ fn a_broker_that_is_away_gets_every_alert_in_order() {
     let mut maker = Maker::new();
     let made = send(&sink, &mut maker, 300);
     wait_for(&sink, "all are in the spool", |counts| counts.spooled == 300);
-    let broker = Broker::start(&lab, &tansu);
+    let broker = start_broker(&lab, &tansu);
     wait_for(&sink, "all are delivered", |counts| counts.delivered == 300);
     assert_eq!(consume(&lab, 300), made);
     drop(broker);
     let made = send(&sink, &mut maker, 600);
     wait_for(&sink, "all are in the spool", |counts| counts.spooled == 600);
-    let _broker = Broker::start(&lab, &tansu);
+    let _broker = start_broker(&lab, &tansu);
     wait_for(&sink, "all are delivered", |counts| counts.delivered == 900);
     let counts = close(sink);
     assert_eq!(counts.lost.total(), 0);

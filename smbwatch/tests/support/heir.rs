@@ -3,10 +3,12 @@
 use std::os::fd::OwnedFd;
 use std::os::unix::process::CommandExt as _;
 use std::path::Path;
-use std::process::{Child, Command, Stdio};
+use std::process::{Command, Stdio};
+
+use super::guard::Guard;
 
 /// A process that holds a file as its standard input; dropping it ends it.
-pub struct Heir(Child);
+pub struct Heir(Guard);
 
 impl Heir {
     /// Starts a copy of sleep(1).
@@ -22,18 +24,11 @@ impl Heir {
             command.arg0("heir").stdin(file).stdout(Stdio::null()).spawn().expect("start a process");
         // A command keeps what it was given.
         command.stdin(Stdio::null());
-        Self(process)
+        Self(Guard(process))
     }
 
     /// Its process identifier.
     pub fn pid(&self) -> u32 {
-        self.0.id()
-    }
-}
-
-impl Drop for Heir {
-    fn drop(&mut self) {
-        let _ = self.0.kill();
-        let _ = self.0.wait();
+        self.0.0.id()
     }
 }

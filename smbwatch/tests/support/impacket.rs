@@ -1,8 +1,9 @@
 //! impacket's server at the lab's Internet end, and its client at the private host.
 
 use std::io::{BufRead as _, BufReader};
-use std::process::{Child, Command, Stdio};
+use std::process::{Command, Stdio};
 
+use super::guard::Guard;
 use super::lab::{End, Lab, tool};
 use super::samba::PASSWORD;
 use super::skip::skip;
@@ -25,7 +26,7 @@ pub fn is_here(test: &str) -> bool {
 
 /// A running server; dropping it ends it.
 pub struct Server {
-    child: Child,
+    _process: Guard,
 }
 
 impl Server {
@@ -38,16 +39,9 @@ impl Server {
         server.current_dir(lab.folder()).stdout(Stdio::piped()).stderr(Stdio::null());
         let mut child = server.spawn().expect("start impacket's server");
         let mut out = BufReader::new(child.stdout.take().expect("a pipe")).lines().map_while(Result::ok);
-        let server = Self { child };
+        let server = Self { _process: Guard(child) };
         assert!(out.any(|line| line == "listening"), "impacket's server did not start");
         server
-    }
-}
-
-impl Drop for Server {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
     }
 }
 

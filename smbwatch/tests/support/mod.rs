@@ -2,6 +2,7 @@
 #![allow(dead_code, unreachable_pub, reason = "each test file uses a part of this")]
 
 pub mod skip;
+pub mod guard;
 pub mod kernel;
 pub mod lab;
 pub mod container;
