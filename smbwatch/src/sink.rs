@@ -3,6 +3,7 @@
 mod tally;
 mod filter;
 mod spool;
+mod stored;
 mod serve;
 mod encode;
 mod secret;
@@ -17,6 +18,7 @@ mod webhook;
 mod elasticsearch;
 mod otlp;
 mod kafka;
+mod worker;
 mod running;
 mod outlet;
 
@@ -30,9 +32,10 @@ use crate::alert::Document;
 use crate::config::sinks::{SinkConfig, Target};
 pub use filter::Filter;
 pub use outlet::Outlet;
-pub use running::{Closing, Running, start};
+pub use running::{Closing, Running, start, start_all};
 pub use secret::Secret;
 pub use stdout::Format;
+use stored::Stored;
 pub use tally::{Counts, Lost, Tally};
 
 /// Alerts that wait in memory for a sink before further ones are lost and counted.
@@ -42,20 +45,30 @@ const BATCH: usize = 256;
 /// Bytes of memory in which a sink without a spool keeps alerts that the other side does not take.
 const KEPT: u64 = 4 << 20;
 
-/// One place that alerts are handed to.
-trait Sink: Send {
-    /// Hands over alerts in order, and says what became of each. After an error none counts as taken.
-    fn deliver(&mut self, bodies: &[Vec<u8>]) -> Result<Vec<Fate>, Failure>;
-
-    /// Tries to reach the other side, without telling it anything.
-    fn check(&mut self) -> Result<(), Failure>;
+/// A place on this host, which takes alerts at once or loses them.
+trait Writer: Send {
+    /// Writes whole lines, all or none of them.
+    fn write(&mut self, lines: &[u8]) -> io::Result<()>;
 
     /// Begins anew where that makes sense: a file that was moved away is opened again.
     fn reopen(&mut self) {}
 }
 
-/// Makes of an alert the bytes that its sink is given.
-type Encode = Box<dyn Fn(&Document) -> io::Result<Vec<u8>> + Send>;
+/// Another side, which is offered alerts until it takes them.
+trait Sink: Send {
+    /// Hands over alerts in order, and says what became of each. After an error none counts as taken.
+    fn deliver(&mut self, alerts: &[Stored]) -> Result<Vec<Fate>, Failure>;
+
+    /// Tries to reach the other side, without telling it anything.
+    fn check(&mut self) -> Result<(), Failure>;
+}
+
+/// What a configured sink is.
+enum Kind {
+    /// As readable lines, or as JSON.
+    Writer(Box<dyn Writer>, bool),
+    Sink(Box<dyn Sink>),
+}
 
 /// What became of one alert.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -98,28 +111,26 @@ enum Message {
 
 /// Tries to reach the other side of a sink, as `smbwatch check --connect` does.
 pub fn check(config: &SinkConfig) -> anyhow::Result<()> {
-    make(config, Format::Json)
-        .and_then(|(_, mut sink)| sink.check().map_err(Into::into))
-        .with_context(|| format!("sink {}", config.name))
+    let made = make(config, Format::Json);
+    let reached = made.and_then(|kind| match kind {
+        Kind::Writer(..) => Ok(()),
+        Kind::Sink(mut sink) => sink.check().map_err(Into::into),
+    });
+    reached.with_context(|| format!("sink {}", config.name))
 }
 
-fn make(config: &SinkConfig, format: Format) -> anyhow::Result<(Encode, Box<dyn Sink>)> {
-    Ok(match &config.target {
+fn make(config: &SinkConfig, format: Format) -> anyhow::Result<Kind> {
+    let sink: Box<dyn Sink> = match &config.target {
         Target::Stdout(_) => {
-            (encode::lines(format.is_text()), Box::new(stdout::Stdout::new(format)) as Box<dyn Sink>)
+            return Ok(Kind::Writer(Box::new(stdout::Stdout::new(format)), format.is_text()));
         }
-        Target::File(target) => (encode::lines(false), Box::new(file::File::open(target)?)),
-        Target::Syslog(target) => {
-            (encode::syslog(target.facility, target.format), Box::new(syslog::Syslog::new(target.clone())))
-        }
-        Target::Journald(target) => {
-            (encode::journal(), Box::new(journald::Journald::new(target.socket.clone())))
-        }
-        Target::Webhook(target) => (encode::lines(false), Box::new(webhook::Webhook::new(target)?)),
-        Target::Elasticsearch(target) => {
-            (encode::bulk(), Box::new(elasticsearch::Elasticsearch::new(target)?))
-        }
-        Target::Kafka(target) => (encode::keyed(), Box::new(kafka::Kafka::new(target.clone()))),
-        Target::Otlp(target) => (encode::otlp(), Box::new(otlp::Otlp::new(target)?)),
-    })
+        Target::File(target) => return Ok(Kind::Writer(Box::new(file::File::open(target)?), false)),
+        Target::Syslog(target) => Box::new(syslog::Syslog::new(target.clone())),
+        Target::Journald(target) => Box::new(journald::Journald::new(target.socket.clone())),
+        Target::Webhook(target) => Box::new(webhook::Webhook::new(target)?),
+        Target::Elasticsearch(target) => Box::new(elasticsearch::Elasticsearch::new(target)?),
+        Target::Kafka(target) => Box::new(kafka::Kafka::new(target.clone())),
+        Target::Otlp(target) => Box::new(otlp::Otlp::new(target)?),
+    };
+    Ok(Kind::Sink(sink))
 }

@@ -8,13 +8,11 @@ use std::fs;
 use std::io::{Read as _, Write as _};
 use std::net::Ipv4Addr;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::mpsc::channel;
 use std::time::{Duration, Instant};
 
 use support::agent::{Agent, PATIENCE, configure, number, text};
 use support::lab::{HOST6, Lab, SERVER, SERVER6};
 use support::peer::{attempt, connect, listen};
-use support::server::{Reply, Server};
 
 /// Another address that the lab's Internet has.
 const OTHER: &str = "93.184.200.7";
@@ -190,39 +188,4 @@ fn no_connection_goes_unseen_during_a_thousand_reloads() {
     assert!(opened.len() > 1000, "{} connections", opened.len());
     assert_eq!(opened.difference(&told).collect::<Vec<_>>(), Vec::<&String>::new());
     assert_eq!(ended.account().lost, 0);
-}
-
-/// A sink that is changed takes over what the one before could not deliver, and the account goes on.
-#[test]
-fn a_changed_sink_delivers_what_the_one_before_kept() {
-    let Some(lab) = Lab::make("a_changed_sink_delivers_what_the_one_before_kept") else { return };
-    let config = |port: u16| {
-        let stdout = "[[sinks]]\ntype = \"stdout\"\n";
-        format!(
-            "{stdout}[[sinks]]\ntype = \"webhook\"\nname = \"siem\"\nurl = \"http://127.0.0.1:{port}/\"\n"
-        )
-    };
-    let mut agent = Agent::start_with(&lab, &config(8080), &[]);
-    let _first = attempt(&lab, SERVER, 445);
-    let first = agent.wait_for_action(SERVER, 445, "connection-attempted");
-    agent.wait_until_said("sink siem: ");
-
-    let (sender, delivered) = channel();
-    let _server = Server::start(&lab, 8081, move |asked| {
-        let text = String::from_utf8(asked.body).expect("text");
-        sender.send(text).expect("the test waits");
-        Reply::Answer(200, String::new())
-    });
-    assert!(agent.reload(&lab, &config(8081)));
-    let _second = attempt(&lab, OTHER, 445);
-    let second = agent.wait_for_action(OTHER, 445, "connection-attempted");
-    let mut ids: Vec<String> =
-        [first, second].iter().map(|alert| text(alert, "event.id").to_owned()).collect();
-    while !ids.is_empty() {
-        let body = delivered.recv_timeout(PATIENCE).expect("a delivery");
-        ids.retain(|id| !body.contains(id));
-    }
-    let ended = agent.stop();
-    let siem = ended.said.iter().find(|line| line.trim_start().starts_with("siem: ")).expect("its account");
-    assert!(!siem.contains("NOT"), "{siem}");
 }

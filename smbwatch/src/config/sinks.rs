@@ -288,6 +288,12 @@ impl Target {
 }
 
 impl SinkConfig {
+    /// Whether alerts wait where those of `other` do: nowhere, in memory or on disk.
+    pub(crate) const fn keeps_like(&self, other: &Self) -> bool {
+        self.target.is_local() == other.target.is_local()
+            && (self.spool_bytes == 0) == (other.spool_bytes == 0)
+    }
+
     /// Standard output, for every alert.
     pub fn stdout() -> Self {
         let target = Target::Stdout(StdoutTarget {});

@@ -136,7 +136,7 @@ impl Snapshot {
         let filtered = each(|counts| counts.filtered);
         families.counter("sink_filtered", "Alerts that a sink's filter held back.", None, filtered)?;
         families.counter("sink_made", "Alerts for a sink.", None, each(|counts| counts.made))?;
-        let inherited = "Alerts that an earlier run left in a sink's spool.";
+        let inherited = "Alerts that were found in a sink's spool: an earlier run left them there.";
         families.counter("sink_inherited", inherited, None, each(|counts| counts.inherited))?;
         let delivered = each(|counts| counts.delivered);
         families.counter("sink_delivered", "Alerts that a sink has taken.", None, delivered)?;

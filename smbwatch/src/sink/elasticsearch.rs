@@ -7,8 +7,9 @@ use hyper::Method;
 use hyper::header::{AUTHORIZATION, CONTENT_TYPE, HeaderValue};
 
 use super::http::{Client, Headers};
+use super::stored::Stored;
 use super::webhook::authorization;
-use super::{Failure, Fate, Sink};
+use super::{Failure, Fate, Sink, encode};
 use crate::config::sinks::ElasticsearchTarget;
 
 /// Only what is read of the answer.
@@ -39,16 +40,16 @@ impl Elasticsearch {
 }
 
 impl Sink for Elasticsearch {
-    fn deliver(&mut self, actions: &[Vec<u8>]) -> Result<Vec<Fate>, Failure> {
+    fn deliver(&mut self, alerts: &[Stored]) -> Result<Vec<Fate>, Failure> {
         let path = format!("{}/{}/_bulk?{FILTER}", self.folder, self.data_stream);
-        let answer = self.client.send(Method::POST, &path, self.headers(), actions.concat())?;
+        let answer = self.client.send(Method::POST, &path, self.headers(), encode::bulk(alerts))?;
         if let Some(failure) = answer.failure() {
             return Err(failure);
         }
         let fates = answer::fates(&answer.body).context("an answer that _bulk does not give");
         let fates = fates.map_err(Failure::later)?;
-        if fates.len() != actions.len() {
-            let (told, sent) = (fates.len(), actions.len());
+        if fates.len() != alerts.len() {
+            let (told, sent) = (fates.len(), alerts.len());
             return Err(Failure::later(anyhow!("answered for {told} of {sent} documents")));
         }
         Ok(fates)

@@ -7,42 +7,35 @@ mod syslog;
 
 use std::io;
 
-use super::Encode;
+use super::stored::Stored;
 use crate::alert::{Document, text};
 pub(super) use journal::journal;
 pub(super) use otlp::otlp;
 pub(super) use syslog::syslog;
 
 /// One line, with its line break: readable text, or JSON.
-pub(super) fn lines(text: bool) -> Encode {
-    Box::new(move |document| line(document, text))
-}
-
-/// Action and document as a line each, for `_bulk`. The identifier keeps a document from being there twice.
-pub(super) fn bulk() -> Encode {
-    Box::new(|document| {
-        let action = serde_json::json!({ "create": { "_id": document.event.id } });
-        let mut lines = action.to_string().into_bytes();
-        lines.push(b'\n');
-        lines.extend(line(document, false)?);
-        Ok(lines)
-    })
-}
-
-/// The host's name and the document as a line each.
-pub(super) fn keyed() -> Encode {
-    Box::new(|document| {
-        let mut lines = document.host.name.clone().into_bytes();
-        lines.push(b'\n');
-        lines.extend(serde_json::to_vec(document)?);
-        Ok(lines)
-    })
-}
-
 pub(super) fn line(document: &Document, text: bool) -> io::Result<Vec<u8>> {
     let mut line = if text { text::line(document).into_bytes() } else { serde_json::to_vec(document)? };
     line.push(b'\n');
     Ok(line)
+}
+
+/// A JSON document a line.
+pub(super) fn lines(alerts: &[Stored]) -> Vec<u8> {
+    alerts.iter().flat_map(|alert| [alert.json.as_slice(), b"\n"]).flatten().copied().collect()
+}
+
+/// Action and document as a line each, for `_bulk`. The identifier keeps a document from being there twice.
+pub(super) fn bulk(alerts: &[Stored]) -> Vec<u8> {
+    let mut lines = Vec::new();
+    for alert in alerts {
+        let action = serde_json::json!({ "create": { "_id": alert.text("/event/id") } });
+        lines.extend(action.to_string().into_bytes());
+        lines.push(b'\n');
+        lines.extend(&alert.json);
+        lines.push(b'\n');
+    }
+    lines
 }
 
 /// The severity as syslog and the journal have it.

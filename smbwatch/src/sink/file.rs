@@ -7,9 +7,7 @@ use std::io::{self, Write as _};
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::time::SystemTime;
 
-use anyhow::Context as _;
-
-use super::{Failure, Fate, Sink};
+use super::Writer;
 use crate::config::sinks::FileTarget;
 use rotation::Rotation;
 
@@ -29,7 +27,7 @@ impl File {
         Ok(Self { target: target.clone(), file, began, rotation: Rotation::default() })
     }
 
-    fn write(&mut self, lines: &[u8]) -> io::Result<()> {
+    fn append(&mut self, lines: &[u8]) -> io::Result<()> {
         let before = self.file.metadata()?.len();
         self.file.write_all(lines).inspect_err(|_| {
             // Another writer's lines may follow ours; then our torn one has to stay. Someone may also have
@@ -66,18 +64,12 @@ impl File {
     }
 }
 
-impl Sink for File {
-    fn deliver(&mut self, lines: &[Vec<u8>]) -> Result<Vec<Fate>, Failure> {
-        let bytes = lines.concat();
-        if let Err(error) = self.rotate(bytes.len()) {
+impl Writer for File {
+    fn write(&mut self, lines: &[u8]) -> io::Result<()> {
+        if let Err(error) = self.rotate(lines.len()) {
             tracing::error!("rotate {}: {error}; the old file stays in use", self.target.path.display());
         }
-        self.write(&bytes).map_err(Failure::later)?;
-        Ok(vec![Fate::Delivered; lines.len()])
-    }
-
-    fn check(&mut self) -> Result<(), Failure> {
-        self.file.metadata().map(drop).context("look at it").map_err(Failure::later)
+        self.append(lines)
     }
 
     fn reopen(&mut self) {

@@ -13,7 +13,8 @@ use nix::fcntl::{FcntlArg, SealFlag, fcntl};
 use nix::sys::memfd::{MFdFlags, memfd_create};
 use nix::sys::socket::{ControlMessage, MsgFlags, UnixAddr, sendmsg};
 
-use super::{Failure, Fate, Sink};
+use super::stored::Stored;
+use super::{Failure, Fate, Sink, encode};
 
 /// How long a journal may take nothing.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -57,14 +58,14 @@ impl Journald {
 }
 
 impl Sink for Journald {
-    fn deliver(&mut self, datagrams: &[Vec<u8>]) -> Result<Vec<Fate>, Failure> {
-        let mut fates = Vec::with_capacity(datagrams.len());
-        for datagram in datagrams {
-            match self.send(datagram) {
+    fn deliver(&mut self, alerts: &[Stored]) -> Result<Vec<Fate>, Failure> {
+        let mut fates = Vec::with_capacity(alerts.len());
+        for alert in alerts {
+            match self.send(&encode::journal(alert)) {
                 Ok(()) => fates.push(Fate::Delivered),
                 Err(error) if fates.is_empty() => return Err(Failure::later(error)),
                 Err(error) => {
-                    fates.resize(datagrams.len(), Fate::Again(format!("{error:#}")));
+                    fates.resize(alerts.len(), Fate::Again(format!("{error:#}")));
                     break;
                 }
             }

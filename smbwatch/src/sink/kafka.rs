@@ -8,6 +8,7 @@ use anyhow::{Context as _, anyhow};
 use rdkafka::config::ClientConfig;
 use rdkafka::producer::{BaseProducer, BaseRecord, Producer as _};
 
+use super::stored::Stored;
 use super::{Failure, Fate, Sink};
 use crate::config::sinks::KafkaTarget;
 use reports::Reports;
@@ -45,16 +46,17 @@ impl Kafka {
 }
 
 impl Sink for Kafka {
-    fn deliver(&mut self, keyed: &[Vec<u8>]) -> Result<Vec<Fate>, Failure> {
+    fn deliver(&mut self, alerts: &[Stored]) -> Result<Vec<Fate>, Failure> {
         let producer = match self.producer.take() {
             Some(producer) => producer,
             None => self.connect().map_err(Failure::later)?,
         };
         let reports = producer.context();
-        reports.expect(keyed.len());
-        for (index, line) in keyed.iter().enumerate() {
-            let (key, document) = split(line);
-            let record = BaseRecord::with_opaque_to(&self.target.topic, index).key(key).payload(document);
+        reports.expect(alerts.len());
+        for (index, alert) in alerts.iter().enumerate() {
+            let key = alert.text("/host/name");
+            let record = BaseRecord::with_opaque_to(&self.target.topic, index);
+            let record = record.key(key.as_ref()).payload(&alert.json);
             if let Err((error, _)) = producer.send(record) {
                 reports.note(index, &error);
             }
@@ -82,11 +84,4 @@ impl Sink for Kafka {
         let asked = producer.client().fetch_metadata(None, PATIENCE);
         asked.map(drop).map_err(|error| Failure::later(anyhow!(producer.context().reason(&error))))
     }
-}
-
-/// Key and document of a line that `encode::keyed` has made.
-fn split(line: &[u8]) -> (&[u8], &[u8]) {
-    let end = line.iter().position(|byte| *byte == b'\n').unwrap_or(0);
-    let (key, rest) = line.split_at(end);
-    (key, rest.get(1..).unwrap_or_default())
 }

@@ -6,12 +6,13 @@ mod refusal;
 use anyhow::Context as _;
 use hyper::Method;
 use hyper::header::{AUTHORIZATION, CONTENT_TYPE, HeaderValue};
-use opentelemetry_proto::tonic::collector::logs::v1::ExportLogsServiceResponse;
+use opentelemetry_proto::tonic::collector::logs::v1::{ExportLogsServiceRequest, ExportLogsServiceResponse};
 use prost::Message as _;
 
 use super::http::Client;
+use super::stored::Stored;
 use super::webhook::authorization;
-use super::{Failure, Fate, Sink};
+use super::{Failure, Fate, Sink, encode};
 use crate::config::sinks::{OtlpTarget, Protocol};
 
 /// Where receivers take logs by HTTP.
@@ -40,14 +41,14 @@ impl Otlp {
         Ok(Self { way, authorization: authorization("Bearer", bearer.as_ref())? })
     }
 
-    fn send(&mut self, request: Vec<u8>) -> Result<ExportLogsServiceResponse, Failure> {
+    fn send(&mut self, request: ExportLogsServiceRequest) -> Result<ExportLogsServiceResponse, Failure> {
         match &mut self.way {
-            Way::Grpc(client) => client.send(&request, self.authorization.as_ref()),
+            Way::Grpc(client) => client.send(request, self.authorization.as_ref()),
             Way::Http { client, path } => {
                 let content = (CONTENT_TYPE, HeaderValue::from_static("application/x-protobuf"));
                 let key = self.authorization.clone().map(|value| (AUTHORIZATION, value));
                 let headers = std::iter::once(content).chain(key).collect();
-                let answer = client.send(Method::POST, path, headers, request)?;
+                let answer = client.send(Method::POST, path, headers, request.encode_to_vec())?;
                 if let Some(failure) = answer.failure() {
                     return Err(failure);
                 }
@@ -59,9 +60,9 @@ impl Otlp {
 }
 
 impl Sink for Otlp {
-    fn deliver(&mut self, requests: &[Vec<u8>]) -> Result<Vec<Fate>, Failure> {
-        let response = self.send(requests.concat())?;
-        let mut fates = vec![Fate::Delivered; requests.len()];
+    fn deliver(&mut self, alerts: &[Stored]) -> Result<Vec<Fate>, Failure> {
+        let response = self.send(encode::otlp(alerts))?;
+        let mut fates = vec![Fate::Delivered; alerts.len()];
         // How many were refused is told, but not which; they must not be sent again.
         if let Some(partial) = response.partial_success {
             let refused = usize::try_from(partial.rejected_log_records).unwrap_or(0).min(fates.len());

@@ -32,7 +32,7 @@ impl Outlet {
                 sinks.iter().for_each(|sink| sink.send(&document));
             }
             Self::Here(stdout) => {
-                if let Err(error) = stdout.write(&document) {
+                if let Err(error) = stdout.tell(&document) {
                     // Who reads no more, as head(1) does, wants no more.
                     if error.kind() != io::ErrorKind::BrokenPipe {
                         tracing::error!("standard output: {error}");

@@ -2,8 +2,8 @@
 
 use std::path::Path;
 use std::sync::Arc;
-use std::sync::mpsc::{Receiver, Sender, channel};
-use std::thread::{Builder, JoinHandle};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::sync_channel;
 
 use anyhow::Context as _;
 use tokio::sync::mpsc;
@@ -11,7 +11,8 @@ use tokio::sync::mpsc;
 use super::spool::{Place, Room, Spool};
 use super::stdout::Format;
 use super::tally::{Counts, Tally};
-use super::{KEPT, Message, QUEUE, make, serve};
+use super::worker::Worker;
+use super::{KEPT, Kind, Message, QUEUE, make, serve, spool};
 use crate::alert::Document;
 use crate::config::sinks::SinkConfig;
 
@@ -23,9 +24,16 @@ pub struct Running {
     pub tally: Arc<Tally>,
     pub(super) config: SinkConfig,
     queue: mpsc::Sender<Message>,
-    thread: JoinHandle<()>,
-    /// Where the end of the sink is awaited whose place this one takes.
-    after: Option<Sender<Closing>>,
+    spool: Option<Arc<Spool>>,
+    workers: Workers,
+    /// Another goes on with its spool.
+    replaced: Arc<AtomicBool>,
+}
+
+/// What takes alerts from the queue; and what delivers those of the spool, if there is one.
+struct Workers {
+    intake: Worker,
+    delivery: Option<Worker>,
 }
 
 /// Starts a sink; spools are kept in `folder`.
@@ -33,8 +41,15 @@ pub fn start(config: &SinkConfig, folder: &Path, format: Format) -> anyhow::Resu
     start_after(None, config, folder, format)
 }
 
-/// The same in the place of `before`, if there is a sink of that name. Until it is told of the end of that, it keeps
-/// what it is given in its queue; the account goes on.
+/// Starts every sink of a configuration.
+pub fn start_all(sinks: &[SinkConfig], folder: &Path, format: Format) -> anyhow::Result<Vec<Running>> {
+    let running = sinks.iter().map(|sink| start(sink, folder, format)).collect::<Result<_, _>>()?;
+    spool::tell_abandoned(folder, sinks);
+    Ok(running)
+}
+
+/// Starts one in the place of `before`, if there is a sink of that name, whose spool and account it goes on with. Until
+/// it is let `follow`, it keeps what it is given in its queue.
 pub(super) fn start_after(
     before: Option<&Running>,
     config: &SinkConfig,
@@ -50,35 +65,50 @@ fn try_start(
     folder: &Path,
     format: Format,
 ) -> anyhow::Result<Running> {
-    let (encode, sink) = make(config, format)?;
+    let kind = make(config, format)?;
     let name = config.name.clone();
     let tally = before.map_or_else(Arc::default, |before| Arc::clone(&before.tally));
     let (queue, receiver) = mpsc::channel(QUEUE);
-    let spool = (!config.target.is_local()).then(|| {
-        let (place, room) = match config.spool_bytes {
-            0 => (Place::Memory, Room::of(KEPT)),
-            bytes => (Place::File(folder.join(format!("{name}.redb"))), Room::of(bytes)),
-        };
-        Spool::new(place, room, &name, Arc::clone(&tally))
-    });
-    let (after, end) = before.map(|_| channel()).unzip();
-    if let (None, Some(spool)) = (before, &spool) {
-        spool.open().context("open its spool")?;
-    }
-    let work = {
-        let (name, tally) = (name.clone(), Arc::clone(&tally));
-        move || {
-            if end.is_some_and(|end: Receiver<Closing>| end.recv().map(Closing::wait).is_err()) {
-                return;
-            }
-            match spool {
-                None => serve::write(sink, &encode, receiver, &name, &tally),
-                Some(spool) => serve::keep(sink, &encode, receiver, &spool, &tally, &name),
-            }
+    let room = Room::of(if config.spool_bytes == 0 { KEPT } else { config.spool_bytes });
+    let spool = match before {
+        Some(before) => {
+            anyhow::ensure!(
+                config.keeps_like(&before.config),
+                "its alerts would be kept elsewhere than until now; give it another `name`, or restart the agent"
+            );
+            before.spool.clone()
+        }
+        None if config.target.is_local() => None,
+        None => {
+            let file = folder.join(format!("{name}.redb"));
+            let place = if config.spool_bytes == 0 { Place::Memory } else { Place::File(file) };
+            let spool = Spool::new(place, room, &name, Arc::clone(&tally));
+            spool.open().context("open its spool")?;
+            Some(Arc::new(spool))
         }
     };
-    let thread = Builder::new().name("sink".to_owned()).spawn(work)?;
-    Ok(Running { name, tally, config: config.clone(), queue, thread, after })
+    let (waits, replaced) = (before.is_some(), Arc::new(AtomicBool::new(false)));
+    let workers = match (kind, &spool) {
+        (Kind::Writer(writer, text), _) => {
+            let (name, tally) = (name.clone(), Arc::clone(&tally));
+            let write = move || serve::write(writer, text, receiver, &name, &tally);
+            Workers { intake: Worker::start(waits, write)?, delivery: None }
+        }
+        (Kind::Sink(sink), Some(spool)) => {
+            let (wake, awoken) = sync_channel(1);
+            let (kept, tally) = (Arc::clone(spool), Arc::clone(&tally));
+            let keep = move || {
+                kept.resize(room);
+                serve::keep(receiver, &kept, &tally, &wake);
+            };
+            let (spool, name, replaced) = (Arc::clone(spool), name.clone(), Arc::clone(&replaced));
+            let deliver = move || serve::deliver(sink, &spool, &awoken, &replaced, &name);
+            let delivery = Some(Worker::start(waits, deliver)?);
+            Workers { intake: Worker::start(waits, keep)?, delivery }
+        }
+        (Kind::Sink(_), None) => anyhow::bail!("it has no spool"),
+    };
+    Ok(Running { name, tally, config: config.clone(), queue, spool, workers, replaced })
 }
 
 impl Running {
@@ -108,7 +138,13 @@ impl Running {
     /// Takes no more alerts; the sink stops when its queue is empty.
     pub fn close(self) -> Closing {
         let durable = self.config.spool_bytes != 0;
-        Closing { name: self.name, tally: self.tally, thread: self.thread, durable }
+        Closing {
+            name: self.name,
+            tally: self.tally,
+            workers: self.workers,
+            replaced: self.replaced,
+            durable,
+        }
     }
 
     /// Lets the sink begin where another ends, if it was started in the place of that; else gives that back.
@@ -116,8 +152,13 @@ impl Running {
         if before.name != self.name {
             return Some(before);
         }
-        let Some(after) = self.after.take() else { return Some(before) };
-        after.send(before).err().map(|refused| refused.0)
+        before.replaced.store(true, Ordering::Release);
+        let Workers { intake, delivery } = before.workers;
+        self.workers.intake.follow(intake);
+        if let (Some(next), Some(delivery)) = (&mut self.workers.delivery, delivery) {
+            next.follow(delivery);
+        }
+        None
     }
 }
 
@@ -127,14 +168,16 @@ pub struct Closing {
     pub name: String,
     /// What became of its alerts.
     pub tally: Arc<Tally>,
-    thread: JoinHandle<()>,
+    workers: Workers,
+    replaced: Arc<AtomicBool>,
     durable: bool,
 }
 
 impl Closing {
     /// Whether the queue is empty and the sink has stopped.
     pub fn is_finished(&self) -> bool {
-        self.thread.is_finished()
+        let Workers { intake, delivery } = &self.workers;
+        intake.is_finished() && delivery.as_ref().is_none_or(Worker::is_finished)
     }
 
     /// What became of the alerts, if the process ends now.
@@ -145,14 +188,5 @@ impl Closing {
             counts.lose_spooled();
         }
         counts
-    }
-
-    /// Waits for the end.
-    fn wait(self) {
-        // A panic was told already.
-        let _ = self.thread.join();
-        if !self.durable {
-            self.tally.update(Counts::lose_spooled);
-        }
     }
 }

@@ -1,7 +1,9 @@
 //! What a sink's threads do: take alerts from the queue, and hand them over until they are taken.
 
-use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
-use std::thread;
+use std::fmt::Display;
+use std::io;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender};
 use std::time::{Duration, Instant};
 
 use anyhow::anyhow;
@@ -9,16 +11,18 @@ use backon::{BackoffBuilder as _, ExponentialBackoff, ExponentialBuilder};
 use tokio::sync::mpsc;
 
 use super::spool::{Entry, Spool};
+use super::stored::Stored;
 use super::tally::Tally;
-use super::{BATCH, Encode, Failure, Fate, Message, Sink};
+use super::{BATCH, Failure, Fate, Message, Sink, Writer, encode};
+use crate::alert::Document;
 
 const FIRST_PAUSE: Duration = Duration::from_millis(200);
 const LONGEST_PAUSE: Duration = Duration::from_secs(60);
 
 /// Writes what comes, once: for sinks on this host, which take an alert or lose it.
 pub(super) fn write(
-    mut sink: Box<dyn Sink>,
-    encode: &Encode,
+    mut writer: Box<dyn Writer>,
+    text: bool,
     mut queue: mpsc::Receiver<Message>,
     name: &str,
     tally: &Tally,
@@ -27,10 +31,10 @@ pub(super) fn write(
     let mut messages = Vec::with_capacity(BATCH);
     while queue.blocking_recv_many(&mut messages, BATCH) > 0 {
         let reopen = messages.iter().any(|message| matches!(message, Message::Reopen));
-        let bodies = encode_all(&mut messages, encode, tally);
-        if !bodies.is_empty() {
-            let written = sink.deliver(&bodies);
-            let count = bodies.len() as u64;
+        let lines = encode_all(&mut messages, |document| encode::line(document, text), tally);
+        if !lines.is_empty() {
+            let written = writer.write(&lines.concat());
+            let count = lines.len() as u64;
             tally.update(|counts| {
                 counts.queued -= count;
                 *if written.is_ok() { &mut counts.delivered } else { &mut counts.lost.failed } += count;
@@ -38,56 +42,36 @@ pub(super) fn write(
             health.note(written.err().as_ref());
         }
         if reopen {
-            sink.reopen();
+            writer.reopen();
         }
     }
 }
 
-/// Keeps what comes in the spool, and delivers what is in it, each in a thread of its own.
-pub(super) fn keep(
-    sink: Box<dyn Sink>,
-    encode: &Encode,
-    queue: mpsc::Receiver<Message>,
-    spool: &Spool,
-    tally: &Tally,
-    name: &str,
-) {
-    let (wake, awoken) = sync_channel(1);
-    thread::scope(|scope| {
-        let delivering = thread::Builder::new().name("sink".to_owned());
-        if let Err(error) = delivering.spawn_scoped(scope, move || deliver(sink, spool, &awoken, name)) {
-            tracing::error!("sink {name}: {error}; what comes is kept for the next start");
-        }
-        self::spool(encode, queue, spool, tally, &wake);
-        drop(wake);
-    });
-}
-
 /// Moves alerts from the queue into the spool, however slow the sink is.
-fn spool(
-    encode: &Encode,
-    mut queue: mpsc::Receiver<Message>,
-    spool: &Spool,
-    tally: &Tally,
-    wake: &SyncSender<()>,
-) {
+pub(super) fn keep(mut queue: mpsc::Receiver<Message>, spool: &Spool, tally: &Tally, wake: &SyncSender<()>) {
     let mut messages = Vec::with_capacity(BATCH);
     while queue.blocking_recv_many(&mut messages, BATCH) > 0 {
-        let bodies = encode_all(&mut messages, encode, tally);
-        if !bodies.is_empty() {
-            spool.append(&bodies);
+        let documents = encode_all(&mut messages, |document| Ok(serde_json::to_vec(document)?), tally);
+        if !documents.is_empty() {
+            spool.append(&documents);
             // One that waits already does for all.
             let _ = wake.try_send(());
         }
     }
 }
 
-/// Delivers what is in the spool, until it is empty and closed. What fails then stays.
-fn deliver(mut sink: Box<dyn Sink>, spool: &Spool, awoken: &Receiver<()>, name: &str) {
+/// Delivers what is in the spool, until it is empty and closed, or another sink goes on with it. What fails then stays.
+pub(super) fn deliver(
+    mut sink: Box<dyn Sink>,
+    spool: &Spool,
+    awoken: &Receiver<()>,
+    replaced: &AtomicBool,
+    name: &str,
+) {
     let mut health = Health::new(name, "it is tried again until it works");
     let mut most = BATCH;
     let mut pauses = pauses();
-    loop {
+    while !replaced.load(Ordering::Acquire) {
         let pause = match spool.oldest(most) {
             Ok(batch) if batch.is_empty() => match awoken.recv() {
                 Ok(()) => continue,
@@ -95,7 +79,7 @@ fn deliver(mut sink: Box<dyn Sink>, spool: &Spool, awoken: &Receiver<()>, name: 
             },
             Ok(batch) => match hand_over(sink.as_mut(), spool, batch, &mut most, name) {
                 Ok(()) => {
-                    health.note(None);
+                    health.note(None::<&Failure>);
                     pauses = self::pauses();
                     continue;
                 }
@@ -122,11 +106,24 @@ fn hand_over(
     most: &mut usize,
     name: &str,
 ) -> Result<(), Failure> {
-    let (keys, bodies): (Vec<u64>, Vec<Vec<u8>>) = batch.into_iter().unzip();
-    let fates = match sink.deliver(&bodies) {
+    let mut damaged = Vec::new();
+    let parse = |(key, json)| match Stored::parse(json) {
+        Ok(alert) => Some((key, alert)),
+        Err(_) => {
+            damaged.push(key);
+            None
+        }
+    };
+    let (keys, alerts): (Vec<u64>, Vec<Stored>) = batch.into_iter().filter_map(parse).unzip();
+    if !damaged.is_empty() {
+        spool.discard(&damaged);
+        tracing::error!("sink {name}: {} alerts of the spool are damaged, and lost", damaged.len());
+        return Ok(());
+    }
+    let fates = match sink.deliver(&alerts) {
         Ok(fates) => fates,
-        Err(Failure::Refused(_)) if bodies.len() > 1 => {
-            *most = bodies.len().div_ceil(2);
+        Err(Failure::Refused(_)) if alerts.len() > 1 => {
+            *most = alerts.len().div_ceil(2);
             return Ok(());
         }
         Err(Failure::Refused(reason)) => vec![Fate::Refused(reason)],
@@ -176,7 +173,11 @@ fn pauses() -> ExponentialBackoff {
         .build()
 }
 
-fn encode_all(messages: &mut Vec<Message>, encode: &Encode, tally: &Tally) -> Vec<Vec<u8>> {
+fn encode_all(
+    messages: &mut Vec<Message>,
+    encode: impl Fn(&Document) -> io::Result<Vec<u8>>,
+    tally: &Tally,
+) -> Vec<Vec<u8>> {
     let documents = messages.drain(..).filter_map(|message| match message {
         Message::Alert(document) => Some(document),
         Message::Reopen => None,
@@ -208,7 +209,7 @@ impl Health {
         Self { name: name.to_owned(), consequence, failing: false }
     }
 
-    fn note(&mut self, failure: Option<&Failure>) {
+    fn note(&mut self, failure: Option<&impl Display>) {
         match failure {
             Some(failure) if !self.failing => {
                 tracing::error!("sink {}: {failure}; {}", self.name, self.consequence);

@@ -1,5 +1,6 @@
 //! A service that is reached by TCP, with TLS or without.
 
+use std::cell::OnceCell;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
@@ -22,7 +23,8 @@ const EXCHANGE: Duration = Duration::from_secs(30);
 pub(super) struct Service {
     pub(super) url: Url,
     tls: Option<TlsConnector>,
-    runtime: Runtime,
+    /// Made by the thread that uses it: dropped by another, which may run a runtime itself, it would panic.
+    runtime: OnceCell<Runtime>,
 }
 
 pub(super) trait Bytes: AsyncRead + AsyncWrite + Unpin + Send {}
@@ -38,13 +40,12 @@ impl Service {
             config.alpn_protocols = vec![protocol.to_vec()];
             TlsConnector::from(Arc::new(config))
         });
-        let runtime = Builder::new_current_thread().enable_all().build().context("start the runtime")?;
-        Ok(Self { url: url.clone(), tls, runtime })
+        Ok(Self { url: url.clone(), tls, runtime: OnceCell::new() })
     }
 
     /// Only connects.
     pub(super) fn check(&self) -> Result<(), Failure> {
-        self.runtime.block_on(self.connect()).map(drop).map_err(Failure::later)
+        self.wait(self.connect())?.map(drop).map_err(Failure::later)
     }
 
     /// Waits for an exchange with it, but not for ever.
@@ -52,9 +53,17 @@ impl Service {
         &self,
         exchange: impl Future<Output = Result<T, Failure>>,
     ) -> Result<T, Failure> {
-        let answered = self.runtime.block_on(async { timeout(EXCHANGE, exchange).await });
+        let answered = self.wait(async { timeout(EXCHANGE, exchange).await })?;
         answered
             .unwrap_or_else(|_| Err(Failure::later(anyhow!("{}: no answer within {EXCHANGE:?}", self.url))))
+    }
+
+    fn wait<T>(&self, future: impl Future<Output = T>) -> Result<T, Failure> {
+        if let Some(runtime) = self.runtime.get() {
+            return Ok(runtime.block_on(future));
+        }
+        let runtime = Builder::new_current_thread().enable_all().build().map_err(Failure::later)?;
+        Ok(self.runtime.get_or_init(|| runtime).block_on(future))
     }
 
     pub(super) async fn connect(&self) -> anyhow::Result<Stream> {

@@ -1,5 +1,6 @@
 //! Alerts of one sink that are still to be delivered, oldest first, on disk or in memory.
 
+mod abandoned;
 mod error;
 mod place;
 mod room;
@@ -12,32 +13,32 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use redb::{Database, ReadableTable as _, Table, TableDefinition};
 
-use super::tally::Tally;
+use super::tally::{Counts, Tally};
+pub(super) use abandoned::tell as tell_abandoned;
 pub(super) use error::Error;
 pub(super) use place::Place;
 pub(super) use room::Room;
 use room::cost;
 
-/// Encoded alerts, by the microsecond since the epoch in which they came; no two have the same, and none a smaller one
+/// Documents of alerts, by the microsecond since the epoch in which they came; no two have the same, and none a smaller one
 /// than those before it.
-const ALERTS: TableDefinition<'_, u64, &[u8]> = TableDefinition::new("alerts");
+const ALERTS: TableDefinition<'_, u64, &[u8]> = TableDefinition::new("documents");
 /// Bytes of alerts that are taken out at once.
 const BATCH_BYTES: usize = 1 << 20;
 
-/// An alert in the spool: its number, and its bytes.
+/// An alert in the spool: its number, and its document.
 pub(super) type Entry = (u64, Vec<u8>);
 
 /// A bounded store that survives the process, or not, as its place does.
 pub(super) struct Spool {
     place: Place,
-    room: Room,
     tally: Arc<Tally>,
     name: String,
     state: Mutex<State>,
 }
 
-#[derive(Default)]
 struct State {
+    room: Room,
     /// None after it has failed, until it is opened again.
     database: Option<Database>,
     next: u64,
@@ -54,7 +55,22 @@ struct State {
 impl Spool {
     /// The spool of the sink `name`. It is opened when it is used first.
     pub(super) fn new(place: Place, room: Room, name: &str, tally: Arc<Tally>) -> Self {
-        Self { place, room, tally, name: name.to_owned(), state: Mutex::default() }
+        let state = State {
+            room,
+            database: None,
+            next: 0,
+            oldest: 0,
+            bytes: 0,
+            taken: 0,
+            settled: BTreeSet::new(),
+            failing: false,
+        };
+        Self { place, tally, name: name.to_owned(), state: Mutex::new(state) }
+    }
+
+    /// Gives it another size, which holds from the next alert on.
+    pub(super) fn resize(&self, room: Room) {
+        self.lock().room = room;
     }
 
     /// Opens it now.
@@ -65,10 +81,10 @@ impl Spool {
     /// Takes alerts from the queue. They are safe when this returns; the oldest make room for them.
     pub(super) fn append(&self, mut bodies: &[Vec<u8>]) {
         while !bodies.is_empty() {
-            let mut costs = 0;
+            let (most, mut costs) = (self.lock().room.chunk, 0);
             let fitting = bodies.iter().take_while(|body| {
                 costs += cost(body);
-                costs <= self.room.chunk
+                costs <= most
             });
             let (chunk, rest) = bodies.split_at(fitting.count().max(1));
             self.append_chunk(chunk);
@@ -79,14 +95,14 @@ impl Spool {
     fn append_chunk(&self, bodies: &[Vec<u8>]) {
         let mut state = self.lock();
         state.next = state.next.max(now());
-        let (count, taken) = (bodies.len() as u64, state.taken);
+        let (count, taken, most) = (bodies.len() as u64, state.taken, state.room.content);
         let appended = self.write(&mut state, |table, bytes, next| {
             for (key, body) in (next..).zip(bodies) {
                 table.insert(key, body.as_slice())?;
                 *bytes += cost(body);
             }
             let mut evicted = 0;
-            while *bytes > self.room.content {
+            while *bytes > most {
                 let Some(oldest) = table.range(taken + 1..)?.next().transpose()? else { break };
                 let (key, size) = (oldest.0.value(), cost(oldest.1.value()));
                 drop(oldest);
@@ -124,13 +140,24 @@ impl Spool {
 
     /// Ends the way of the alerts that were taken out; those that are in neither list stay.
     pub(super) fn settle(&self, delivered: &[u64], refused: &[u64]) {
-        let mut state = self.lock();
-        state.taken = 0;
-        state.settled.extend(delivered.iter().chain(refused));
-        self.tally.update(|counts| {
-            counts.spooled -= (delivered.len() + refused.len()) as u64;
+        self.end(&[delivered, refused].concat(), |counts| {
             counts.delivered += delivered.len() as u64;
             counts.lost.refused += refused.len() as u64;
+        });
+    }
+
+    /// Ends the way of alerts that were taken out, and are not what was put in.
+    pub(super) fn discard(&self, damaged: &[u64]) {
+        self.end(damaged, |counts| counts.lost.unspooled += damaged.len() as u64);
+    }
+
+    fn end(&self, keys: &[u64], count: impl FnOnce(&mut Counts)) {
+        let mut state = self.lock();
+        state.taken = 0;
+        state.settled.extend(keys);
+        self.tally.update(|counts| {
+            counts.spooled -= keys.len() as u64;
+            count(counts);
         });
         // What cannot be removed now is passed over, and removed with the next that can.
         let _ = self.write(&mut state, |_, _, _| Ok(()));
@@ -219,12 +246,9 @@ impl Spool {
         (state.bytes, state.oldest) = (content.bytes, content.first);
         state.database = Some(database);
         self.tally.update(|counts| {
-            let missing = counts.spooled.saturating_sub(content.waiting);
-            let more = content.waiting.saturating_sub(counts.spooled);
-            // A write that was said to have failed may have come to be all the same.
-            let found = more.min(counts.lost.unspooled);
-            counts.lost.unspooled = counts.lost.unspooled - found + missing;
-            counts.inherited += more - found;
+            counts.lost.unspooled += counts.spooled.saturating_sub(content.waiting);
+            // Of an earlier run; or a write that was said to have failed has come to be all the same.
+            counts.inherited += content.waiting.saturating_sub(counts.spooled);
             counts.spooled = content.waiting;
             (counts.spooled_bytes, counts.oldest) = (content.bytes, content.first);
         });

@@ -4,7 +4,7 @@ use std::io::{self, IsTerminal as _, Write as _};
 
 use clap::ValueEnum;
 
-use super::{Failure, Fate, Sink, encode};
+use super::{Writer, encode};
 use crate::alert::Document;
 
 /// How standard output is written.
@@ -41,11 +41,13 @@ impl Stdout {
     }
 
     /// Writes one alert.
-    pub(super) fn write(&self, document: &Document) -> io::Result<()> {
-        self.write_lines(&encode::line(document, self.text)?)
+    pub(super) fn tell(&mut self, document: &Document) -> io::Result<()> {
+        self.write(&encode::line(document, self.text)?)
     }
+}
 
-    fn write_lines(&self, lines: &[u8]) -> io::Result<()> {
+impl Writer for Stdout {
+    fn write(&mut self, lines: &[u8]) -> io::Result<()> {
         if self.text {
             // Keeps the colours, or takes them out where NO_COLOR or a pipe asks for that.
             let mut stdout = anstream::stdout().lock();
@@ -56,16 +58,5 @@ impl Stdout {
             stdout.write_all(lines)?;
             stdout.flush()
         }
-    }
-}
-
-impl Sink for Stdout {
-    fn deliver(&mut self, lines: &[Vec<u8>]) -> Result<Vec<Fate>, Failure> {
-        self.write_lines(&lines.concat()).map_err(Failure::later)?;
-        Ok(vec![Fate::Delivered; lines.len()])
-    }
-
-    fn check(&mut self) -> Result<(), Failure> {
-        Ok(())
     }
 }

@@ -9,7 +9,8 @@ use std::time::Duration;
 use anyhow::Context as _;
 use nix::errno::Errno;
 
-use super::{Failure, Fate, Sink};
+use super::stored::Stored;
+use super::{Failure, Fate, Sink, encode};
 use crate::config::sinks::{Receiver, SyslogTarget};
 use stream::Stream;
 
@@ -70,12 +71,14 @@ impl Syslog {
 }
 
 impl Sink for Syslog {
-    fn deliver(&mut self, messages: &[Vec<u8>]) -> Result<Vec<Fate>, Failure> {
+    fn deliver(&mut self, alerts: &[Stored]) -> Result<Vec<Fate>, Failure> {
+        let SyslogTarget { facility, format, .. } = self.target;
+        let messages: Vec<_> = alerts.iter().map(|alert| encode::syslog(alert, facility, format)).collect();
         let mut line = match self.line.take() {
             Some(line) => line,
             None => self.connect().map_err(Failure::later)?,
         };
-        let fates = self.send(&mut line, messages).map_err(Failure::later)?;
+        let fates = self.send(&mut line, &messages).map_err(Failure::later)?;
         // After a failure the next attempt connects anew.
         self.line = Some(line);
         Ok(fates)

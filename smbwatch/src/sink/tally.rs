@@ -15,7 +15,7 @@ pub struct Tally(Mutex<Counts>);
 pub struct Counts {
     /// Alerts that passed the sink's filter.
     pub made: u64,
-    /// Alerts that an earlier run left in the spool.
+    /// Alerts that were found in the spool: an earlier run left them, or a write that failed has come to be.
     pub inherited: u64,
     /// Alerts that the filter held back; they are in no other count.
     pub filtered: u64,
@@ -44,7 +44,7 @@ pub struct Lost {
     pub refused: u64,
     /// The spool was full; the oldest went.
     pub evicted: u64,
-    /// The spool could not be written.
+    /// The spool could not be written, or not be read.
     pub unspooled: u64,
     /// They were only in memory when the agent ended.
     pub closed: u64,

@@ -7,7 +7,8 @@ use ring::hmac;
 use secrecy::ExposeSecret as _;
 
 use super::http::{Client, Headers};
-use super::{Failure, Fate, Secret, Sink};
+use super::stored::Stored;
+use super::{Failure, Fate, Secret, Sink, encode};
 use crate::config::sinks::{Body, WebhookTarget};
 
 /// `sha256=` and the HMAC of the body in hexadecimal digits, as GitHub's webhooks have it.
@@ -49,19 +50,19 @@ impl Webhook {
 }
 
 impl Sink for Webhook {
-    fn deliver(&mut self, lines: &[Vec<u8>]) -> Result<Vec<Fate>, Failure> {
+    fn deliver(&mut self, alerts: &[Stored]) -> Result<Vec<Fate>, Failure> {
         if self.body == Body::Lines {
-            self.post(lines.concat(), "application/x-ndjson")?;
-            return Ok(vec![Fate::Delivered; lines.len()]);
+            self.post(encode::lines(alerts), "application/x-ndjson")?;
+            return Ok(vec![Fate::Delivered; alerts.len()]);
         }
-        let mut fates = Vec::with_capacity(lines.len());
-        for line in lines {
-            match self.post(line.clone(), "application/json") {
+        let mut fates = Vec::with_capacity(alerts.len());
+        for alert in alerts {
+            match self.post(alert.json.clone(), "application/json") {
                 Ok(()) => fates.push(Fate::Delivered),
                 Err(Failure::Refused(reason)) => fates.push(Fate::Refused(reason)),
                 Err(failure) if fates.is_empty() => return Err(failure),
                 Err(failure) => {
-                    fates.resize(lines.len(), Fate::Again(failure.to_string()));
+                    fates.resize(alerts.len(), Fate::Again(failure.to_string()));
                     break;
                 }
             }

@@ -2,45 +2,51 @@
 
 use std::fmt::Write as _;
 
-use crate::alert::Document;
+use crate::sink::stored::Stored;
+
+const HEADER: [&str; 5] =
+    ["/observer/vendor", "/observer/product", "/observer/version", "/event/action", "/rule/name"];
+
+/// Keys of the extension, and the fields that they have their values from. A key whose field is missing is left out.
+const EXTENSION: [(&str, &str); 17] = [
+    ("externalId", "/event/id"),
+    ("outcome", "/event/outcome"),
+    ("src", "/source/ip"),
+    ("spt", "/source/port"),
+    ("dst", "/destination/ip"),
+    ("dpt", "/destination/port"),
+    ("out", "/source/bytes"),
+    ("in", "/destination/bytes"),
+    ("dvchost", "/host/name"),
+    ("msg", "/event/reason"),
+    ("cs1", "/smbwatch/incident/id"),
+    ("dhost", "/destination/domain"),
+    ("spid", "/process/pid"),
+    ("suid", "/user/id"),
+    ("suser", "/user/name"),
+    ("sproc", "/process/executable"),
+    ("sproc", "/process/name"),
+];
 
 /// `CEF:0|vendor|product|version|signature|name|severity|key=value …`
-pub(super) fn cef(document: &Document) -> String {
-    let Document { event, observer, rule, source, destination, host, process, user, .. } = document;
+pub(super) fn cef(alert: &Stored) -> String {
     let mut text = "CEF:0".to_owned();
-    for field in [observer.vendor, observer.product, observer.version, event.action, rule.name] {
-        let _ = write!(text, "|{}", header(field));
+    for pointer in HEADER {
+        let _ = write!(text, "|{}", header(&alert.text(pointer)));
     }
     // 0 to 10; ECS severities reach 99.
-    let _ = write!(text, "|{}|", event.severity.div_ceil(10));
-    let start = document.timestamp.as_millisecond().to_string();
-    let mut pairs = vec![
-        ("rt", start),
-        ("externalId", event.id.clone()),
-        ("outcome", event.outcome.to_owned()),
-        ("proto", "TCP".to_owned()),
-        ("src", source.ip.to_string()),
-        ("spt", source.port.to_string()),
-        ("dst", destination.ip.to_string()),
-        ("dpt", destination.port.to_string()),
-        ("out", source.bytes.to_string()),
-        ("in", destination.bytes.to_string()),
-        ("dvchost", host.name.clone()),
-        ("msg", event.reason.clone()),
-        ("cs1Label", "incident".to_owned()),
-        ("cs1", document.smbwatch.incident.id.clone()),
-    ];
-    pairs.extend(destination.domain.clone().map(|domain| ("dhost", domain)));
-    if let Some(process) = process {
-        pairs.push(("spid", process.pid.to_string()));
-        pairs.push(("sproc", process.executable.clone().unwrap_or_else(|| process.name.clone())));
+    let _ = write!(text, "|{}|", alert.severity().div_ceil(10));
+    let _ = write!(text, "rt={} proto=TCP cs1Label=incident", alert.time("/@timestamp").as_millisecond());
+    let mut last = "";
+    for (key, pointer) in EXTENSION {
+        let value = alert.text(pointer);
+        // The first of a key's fields is the best one.
+        if !value.is_empty() && key != last {
+            let _ = write!(text, " {key}={}", extension(&value));
+            last = key;
+        }
     }
-    if let Some(user) = user {
-        pairs.push(("suid", user.id.clone()));
-        pairs.extend(user.name.clone().map(|name| ("suser", name)));
-    }
-    let pairs: Vec<String> = pairs.iter().map(|(key, value)| format!("{key}={}", extension(value))).collect();
-    text + &pairs.join(" ")
+    text
 }
 
 /// A pipe would end the field, and a line break the message.

@@ -1,35 +1,39 @@
 //! The journal's native protocol, <https://systemd.io/JOURNAL_NATIVE_PROTOCOL/>: one datagram of fields an alert.
 
 use super::priority;
-use crate::sink::Encode;
+use crate::sink::stored::Stored;
 
-/// What people look for, and the whole document in `SMBWATCH_ALERT`.
-pub(in crate::sink) fn journal() -> Encode {
-    Box::new(|document| {
-        let mut datagram = Vec::new();
-        let mut put = |name: &str, value: &[u8]| field(&mut datagram, name, value);
-        let (event, process) = (&document.event, &document.process);
-        put("MESSAGE", event.reason.as_bytes());
-        put("PRIORITY", priority(event.severity).to_string().as_bytes());
-        put("SYSLOG_IDENTIFIER", b"smbwatch");
-        put("SMBWATCH_EVENT_ID", event.id.as_bytes());
-        put("SMBWATCH_INCIDENT_ID", document.smbwatch.incident.id.as_bytes());
-        put("SMBWATCH_ACTION", event.action.as_bytes());
-        put("SMBWATCH_OUTCOME", event.outcome.as_bytes());
-        put("SMBWATCH_SEVERITY", event.severity.to_string().as_bytes());
-        put("SMBWATCH_SOURCE_IP", document.source.ip.to_string().as_bytes());
-        put("SMBWATCH_SOURCE_PORT", document.source.port.to_string().as_bytes());
-        put("SMBWATCH_DESTINATION_IP", document.destination.ip.to_string().as_bytes());
-        put("SMBWATCH_DESTINATION_PORT", document.destination.port.to_string().as_bytes());
-        if let Some(process) = process {
-            // The journal adds these of the process to what `journalctl _PID=` finds.
-            put("OBJECT_PID", process.pid.to_string().as_bytes());
-            put("SMBWATCH_PROCESS_NAME", process.name.as_bytes());
-            put("SMBWATCH_PROCESS_EXECUTABLE", process.executable.as_deref().unwrap_or_default().as_bytes());
+/// What people look for. A field that an alert lacks is left out.
+const FIELDS: [(&str, &str); 13] = [
+    ("MESSAGE", "/event/reason"),
+    ("SMBWATCH_EVENT_ID", "/event/id"),
+    ("SMBWATCH_INCIDENT_ID", "/smbwatch/incident/id"),
+    ("SMBWATCH_ACTION", "/event/action"),
+    ("SMBWATCH_OUTCOME", "/event/outcome"),
+    ("SMBWATCH_SEVERITY", "/event/severity"),
+    ("SMBWATCH_SOURCE_IP", "/source/ip"),
+    ("SMBWATCH_SOURCE_PORT", "/source/port"),
+    ("SMBWATCH_DESTINATION_IP", "/destination/ip"),
+    ("SMBWATCH_DESTINATION_PORT", "/destination/port"),
+    // The journal adds what it knows of this process, and `journalctl OBJECT_PID=` finds it.
+    ("OBJECT_PID", "/process/pid"),
+    ("SMBWATCH_PROCESS_NAME", "/process/name"),
+    ("SMBWATCH_PROCESS_EXECUTABLE", "/process/executable"),
+];
+
+/// The whole document is in `SMBWATCH_ALERT`.
+pub(in crate::sink) fn journal(alert: &Stored) -> Vec<u8> {
+    let mut datagram = Vec::new();
+    field(&mut datagram, "PRIORITY", priority(alert.severity()).to_string().as_bytes());
+    field(&mut datagram, "SYSLOG_IDENTIFIER", b"smbwatch");
+    for (name, pointer) in FIELDS {
+        let value = alert.text(pointer);
+        if !value.is_empty() {
+            field(&mut datagram, name, value.as_bytes());
         }
-        put("SMBWATCH_ALERT", &serde_json::to_vec(document)?);
-        Ok(datagram)
-    })
+    }
+    field(&mut datagram, "SMBWATCH_ALERT", &alert.json);
+    datagram
 }
 
 fn field(datagram: &mut Vec<u8>, name: &str, value: &[u8]) {

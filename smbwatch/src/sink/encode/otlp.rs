@@ -1,7 +1,4 @@
 //! OpenTelemetry's log records. <https://opentelemetry.io/docs/specs/otel/logs/data-model/>
-//!
-//! An alert is a whole request, with its host as the resource: requests put one after another are a request with
-//! all that is in them, as protocol buffers have it.
 
 use opentelemetry_proto::tonic::collector::logs::v1::ExportLogsServiceRequest;
 use opentelemetry_proto::tonic::common::v1::any_value::Value;
@@ -10,64 +7,66 @@ use opentelemetry_proto::tonic::common::v1::{
 };
 use opentelemetry_proto::tonic::logs::v1::{LogRecord, ResourceLogs, ScopeLogs, SeverityNumber};
 use opentelemetry_proto::tonic::resource::v1::Resource;
-use prost::Message as _;
 use serde_json::Value as Json;
 
 use super::priority;
-use crate::alert::Document;
-use crate::sink::Encode;
+use crate::sink::stored::Stored;
 
 const VERSION: &str = env!("CARGO_PKG_VERSION");
 
-/// The document as the record's body, and what people filter by as its attributes.
-pub(in crate::sink) fn otlp() -> Encode {
-    Box::new(|document| {
-        let record = record(document, serde_json::to_value(document)?);
-        let source = [
-            ("service.name", "smbwatch"),
-            ("service.version", VERSION),
-            ("host.name", &document.host.name),
-            ("host.id", &document.host.id),
-        ];
-        let known = source.into_iter().filter(|(_, value)| !value.is_empty());
-        let attributes = known.map(|(key, value)| attribute(key, value.into()));
-        let resource = Resource { attributes: attributes.collect(), ..Resource::default() };
-        let scope = InstrumentationScope {
-            name: "smbwatch".to_owned(),
-            version: VERSION.to_owned(),
-            ..InstrumentationScope::default()
-        };
-        let scope_logs = ScopeLogs { scope: Some(scope), log_records: vec![record], ..ScopeLogs::default() };
-        let logs = ResourceLogs {
-            resource: Some(resource),
-            scope_logs: vec![scope_logs],
-            ..ResourceLogs::default()
-        };
-        Ok(ExportLogsServiceRequest { resource_logs: vec![logs] }.encode_to_vec())
-    })
+/// What people filter by.
+const ATTRIBUTES: [(&str, &str); 7] = [
+    ("event.id", "/event/id"),
+    ("event.action", "/event/action"),
+    ("event.outcome", "/event/outcome"),
+    ("source.address", "/source/ip"),
+    ("source.port", "/source/port"),
+    ("destination.address", "/destination/ip"),
+    ("destination.port", "/destination/port"),
+];
+
+/// A record an alert, whose host is the resource.
+pub(in crate::sink) fn otlp(alerts: &[Stored]) -> ExportLogsServiceRequest {
+    // A spool may have been begun under another name of the host.
+    let hosts = alerts.chunk_by(|a, b| a.fields.get("host") == b.fields.get("host"));
+    ExportLogsServiceRequest { resource_logs: hosts.map(logs).collect() }
 }
 
-fn record(document: &Document, body: Json) -> LogRecord {
-    let (event, source, destination) = (&document.event, &document.source, &document.destination);
-    let nanoseconds = |time: jiff::Timestamp| time.as_nanosecond().try_into().unwrap_or(0);
-    let (severity, name) = severity(event.severity);
-    let attributes = [
-        ("event.id", event.id.as_str().into()),
-        ("event.action", event.action.into()),
-        ("event.outcome", event.outcome.into()),
-        ("source.address", source.ip.to_string().into()),
-        ("source.port", source.port.into()),
-        ("destination.address", destination.ip.to_string().into()),
-        ("destination.port", destination.port.into()),
+fn logs(alerts: &[Stored]) -> ResourceLogs {
+    let of_host = |pointer: &str| alerts.first().map(|alert| alert.text(pointer)).unwrap_or_default();
+    let source = [
+        ("service.name", "smbwatch".into()),
+        ("service.version", VERSION.into()),
+        ("host.name", of_host("/host/name")),
+        ("host.id", of_host("/host/id")),
     ];
+    let known = source.into_iter().filter(|(_, value)| !value.is_empty());
+    let attributes = known.map(|(key, value)| attribute(key, &Json::from(value)));
+    let resource = Resource { attributes: attributes.collect(), ..Resource::default() };
+    let scope = InstrumentationScope {
+        name: "smbwatch".to_owned(),
+        version: VERSION.to_owned(),
+        ..InstrumentationScope::default()
+    };
+    let log_records = alerts.iter().map(record).collect();
+    let scope_logs = ScopeLogs { scope: Some(scope), log_records, ..ScopeLogs::default() };
+    ResourceLogs { resource: Some(resource), scope_logs: vec![scope_logs], ..ResourceLogs::default() }
+}
+
+/// The document is the record's body.
+fn record(alert: &Stored) -> LogRecord {
+    let nanoseconds = |pointer| alert.time(pointer).as_nanosecond().try_into().unwrap_or(0);
+    let (severity, name) = severity(alert.severity());
+    let attributes =
+        ATTRIBUTES.iter().filter_map(|(key, pointer)| Some(attribute(key, alert.fields.pointer(pointer)?)));
     LogRecord {
-        time_unix_nano: nanoseconds(document.timestamp),
-        observed_time_unix_nano: nanoseconds(event.created),
+        time_unix_nano: nanoseconds("/@timestamp"),
+        observed_time_unix_nano: nanoseconds("/event/created"),
         severity_number: severity.into(),
         severity_text: name.to_owned(),
-        body: value(body),
-        attributes: attributes.into_iter().map(|(key, value)| attribute(key, value)).collect(),
-        event_name: event.dataset.to_owned(),
+        body: value(&alert.fields),
+        attributes: attributes.collect(),
+        event_name: alert.text("/event/dataset").into_owned(),
         ..LogRecord::default()
     }
 }
@@ -82,25 +81,25 @@ const fn severity(severity: u8) -> (SeverityNumber, &'static str) {
     }
 }
 
-fn attribute(key: &str, json: Json) -> KeyValue {
+fn attribute(key: &str, json: &Json) -> KeyValue {
     KeyValue { key: key.to_owned(), value: value(json), ..KeyValue::default() }
 }
 
 /// None of null.
-fn value(json: Json) -> Option<AnyValue> {
+fn value(json: &Json) -> Option<AnyValue> {
     let value = match json {
         Json::Null => return None,
-        Json::Bool(value) => Value::BoolValue(value),
+        Json::Bool(value) => Value::BoolValue(*value),
         Json::Number(number) => match number.as_i64() {
             Some(value) => Value::IntValue(value),
             None => Value::DoubleValue(number.as_f64()?),
         },
-        Json::String(text) => Value::StringValue(text),
+        Json::String(text) => Value::StringValue(text.clone()),
         Json::Array(values) => {
-            Value::ArrayValue(ArrayValue { values: values.into_iter().filter_map(value).collect() })
+            Value::ArrayValue(ArrayValue { values: values.iter().filter_map(value).collect() })
         }
         Json::Object(fields) => {
-            let values = fields.into_iter().map(|(key, json)| attribute(&key, json)).collect();
+            let values = fields.iter().map(|(key, json)| attribute(key, json)).collect();
             Value::KvlistValue(KeyValueList { values })
         }
     };

@@ -1,33 +1,26 @@
 //! RFC 5424: a header, no structured data, and the alert in JSON or CEF.
 
-use std::io;
-
 use super::{cef, priority};
-use crate::alert::Document;
 use crate::config::sinks::{Facility, Payload};
-use crate::sink::Encode;
+use crate::sink::stored::Stored;
 
 /// A message without framing.
-pub(in crate::sink) fn syslog(facility: Facility, payload: Payload) -> Encode {
-    Box::new(move |document| message(document, facility, payload))
-}
-
-fn message(document: &Document, facility: Facility, payload: Payload) -> io::Result<Vec<u8>> {
+pub(in crate::sink) fn syslog(alert: &Stored, facility: Facility, payload: Payload) -> Vec<u8> {
     // The fraction has at most six digits, section 6.2.3.
     let mut message = format!(
         "<{}>1 {} {} smbwatch {} {} - ",
-        facility.code() * 8 + priority(document.event.severity),
-        document.timestamp.strftime("%Y-%m-%dT%H:%M:%S%.6fZ"),
-        host(&document.host.name),
+        facility.code() * 8 + priority(alert.severity()),
+        alert.time("/@timestamp").strftime("%Y-%m-%dT%H:%M:%S%.6fZ"),
+        host(&alert.text("/host/name")),
         std::process::id(),
-        document.rule.id,
+        alert.text("/rule/id"),
     )
     .into_bytes();
     match payload {
-        Payload::Json => serde_json::to_writer(&mut message, document)?,
-        Payload::Cef => message.extend(cef::cef(document).into_bytes()),
+        Payload::Json => message.extend(&alert.json),
+        Payload::Cef => message.extend(cef::cef(alert).into_bytes()),
     }
-    Ok(message)
+    message
 }
 
 /// Section 6.2.4: at most 255 printable ASCII characters, or `-`.

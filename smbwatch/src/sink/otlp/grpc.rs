@@ -8,7 +8,6 @@ use hyper::header::{AUTHORIZATION, HeaderValue};
 use hyper::http::uri::PathAndQuery;
 use hyper_util::rt::TokioExecutor;
 use opentelemetry_proto::tonic::collector::logs::v1::{ExportLogsServiceRequest, ExportLogsServiceResponse};
-use prost::Message as _;
 use tonic::Status;
 use tonic::client::Grpc;
 use tonic_prost::ProstCodec;
@@ -36,14 +35,13 @@ impl Client {
         self.service.check()
     }
 
-    /// Sends an encoded request, and waits for the answer.
+    /// Sends a request, and waits for the answer.
     pub(super) fn send(
         &mut self,
-        request: &[u8],
+        request: ExportLogsServiceRequest,
         authorization: Option<&HeaderValue>,
     ) -> Result<ExportLogsServiceResponse, Failure> {
-        let message = ExportLogsServiceRequest::decode(request).context("a spooled request");
-        let mut request = tonic::Request::new(message.map_err(Failure::later)?);
+        let mut request = tonic::Request::new(request);
         if let Some(value) = authorization {
             let mut headers = hyper::HeaderMap::new();
             headers.insert(AUTHORIZATION, value.clone());

@@ -222,7 +222,12 @@ fn the_account_is_right_wherever_the_disk_fails() {
         spool.settle(&keys, &[]);
         let counts = spool.tally.counts();
         assert!(counts.agrees() && counts.spooled == 0, "{writes}: {counts:?}");
-        assert_eq!((counts.delivered, counts.inherited), (1 + keys.len() as u64, 0), "{writes}: {counts:?}");
+        assert_eq!(counts.delivered, 1 + keys.len() as u64, "{writes}: {counts:?}");
+        // A write that fails, and comes to be all the same, is counted as lost and as found.
+        assert!(
+            [0, 2].contains(&counts.inherited) && counts.inherited <= counts.lost.unspooled,
+            "{writes}: {counts:?}"
+        );
     }
 }
 
