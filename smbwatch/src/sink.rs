@@ -56,7 +56,8 @@ trait Writer: Send {
 
 /// Another side, which is offered alerts until it takes them.
 trait Sink: Send {
-    /// Hands over alerts in order, and says what became of each. After an error none counts as taken.
+    /// Hands over alerts in order, all or the first of them, and says what became of each. After an error none counts
+    /// as taken.
     fn deliver(&mut self, alerts: &[Stored]) -> Result<Vec<Fate>, Failure>;
 
     /// Tries to reach the other side, without telling it anything.

@@ -1,18 +1,21 @@
 //! Where alerts go: what the `[[sinks]]` mean.
 
 mod receiver;
+mod template;
 mod url;
 
-use std::collections::HashSet;
+use std::collections::{BTreeMap, HashSet};
 use std::ops::RangeInclusive;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use hyper::header::HeaderName;
 use serde::Deserialize;
 
 use super::file;
 use crate::sink::{Filter, Secret};
 pub use receiver::{End, Receiver};
+pub use template::Template;
 pub use url::Url;
 
 const MIB: u64 = 1 << 20;
@@ -177,22 +180,52 @@ pub struct WebhookTarget {
     /// Where alerts are posted to.
     pub url: Url,
     /// How many at once.
-    #[serde(default)]
-    pub body: Body,
+    pub body: Option<Body>,
+    /// What is sent of an alert, where it is not the document.
+    pub template: Option<Template>,
     /// The key of an HMAC-SHA256 of the body.
     pub hmac: Option<Secret>,
+    /// Further headers, whose values are keys.
+    #[serde(default)]
+    pub headers: BTreeMap<String, Secret>,
     /// A token for the `Authorization` header.
     pub bearer: Option<Secret>,
     /// Certificates of the authorities that are trusted; without it, those of the system.
     pub ca: Option<PathBuf>,
 }
 
+impl WebhookTarget {
+    /// Whether each alert is a request.
+    pub(crate) fn is_one_by_one(&self) -> bool {
+        self.template.is_some() || self.body == Some(Body::One)
+    }
+
+    fn check(&self) -> Result<(), String> {
+        if self.template.is_some() && self.body == Some(Body::Lines) {
+            return Err("a `template` makes one request of each alert; remove `body`".to_owned());
+        }
+        let is_ours = |name: &str| {
+            let bearer = if self.bearer.is_some() { "authorization" } else { "" };
+            [bearer, "content-type", "content-length", "host", "x-smbwatch-signature"].contains(&name)
+        };
+        for name in self.headers.keys() {
+            match HeaderName::from_bytes(name.as_bytes()) {
+                Ok(header) if is_ours(header.as_str()) => {
+                    return Err(format!("the header `{name}` is set already; remove it from `headers`"));
+                }
+                Ok(_) => {}
+                Err(_) => return Err(format!("`{name}` cannot be the name of a header")),
+            }
+        }
+        Ok(())
+    }
+}
+
 /// What one request holds.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Body {
     /// One document a line.
-    #[default]
     Lines,
     /// One document.
     One,
@@ -316,6 +349,9 @@ impl SinkConfig {
         }
         if let Some(mib) = spool_mib.filter(|mib| *mib != 0 && !SPOOL_MIB.contains(mib)) {
             return Err(format!("`sinks`: {name}: `spool_mib` is {mib}; give 0, or between 8 and 4096"));
+        }
+        if let Target::Webhook(target) = &target {
+            target.check().map_err(|wrong| format!("`sinks`: {name}: {wrong}"))?;
         }
         if let Target::Elasticsearch(ElasticsearchTarget { data_stream, .. }) = &target
             && !data_stream.bytes().all(|byte| matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'-' | b'_' | b'.'))

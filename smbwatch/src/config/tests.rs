@@ -146,6 +146,22 @@ fn mistakes_are_named_with_their_place() {
             "[[sinks]]\ntype = \"webhook\"\nurl = \"https://user:password@host/\"",
             "test.toml:1:1: a `url` that is none; write `https://HOST/PATH`, without user and password",
         ),
+        (
+            "[[sinks]]\ntype = \"webhook\"\nurl = \"http://h/\"\ntemplate = \"{{ alert }\"",
+            "test.toml:1:1: the `template` fails in line 1: syntax error",
+        ),
+        (
+            "[[sinks]]\ntype = \"webhook\"\nurl = \"http://h/\"\nbody = \"lines\"\ntemplate = \"1\"",
+            "test.toml: `sinks`: webhook: a `template` makes one request of each alert; remove `body`",
+        ),
+        (
+            "[[sinks]]\ntype = \"webhook\"\nurl = \"http://h/\"\nheaders.Host = { env = \"A\" }",
+            "test.toml: `sinks`: webhook: the header `Host` is set already; remove it from `headers`",
+        ),
+        (
+            "[[sinks]]\ntype = \"webhook\"\nurl = \"http://h/\"\nheaders.\"a b\" = { env = \"A\" }",
+            "test.toml: `sinks`: webhook: `a b` cannot be the name of a header",
+        ),
         ("[[exceptions]]\ndestination = \"1.2.3.4\"", "test.toml:1:1: missing field `reason`"),
         ("sinks = []", "test.toml: `sinks` is empty, so nothing would be told; leave it out for standard"),
         (
