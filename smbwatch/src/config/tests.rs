@@ -79,12 +79,16 @@ fn what_the_kernel_has_no_place_for_is_refused() {
 
 #[test]
 fn every_example_of_a_sink_is_right() {
-    let text = include_str!("../../../docs/sinks.md");
-    let examples: Vec<&str> =
-        text.split("```toml\n").skip(1).filter_map(|rest| rest.split("```").next()).collect();
-    assert!(examples.len() >= 7);
-    for example in examples {
-        assert_eq!(parse(example).map(|config| config.sinks.len()), Ok(1), "{example}");
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/sinks");
+    let pages = std::fs::read_dir(folder).expect("the pages");
+    let pages = pages.map(|page| std::fs::read_to_string(page.expect("a page").path()).expect("text"));
+    for page in pages {
+        let examples: Vec<&str> =
+            page.split("```toml\n").skip(1).filter_map(|rest| rest.split("\n```").next()).collect();
+        assert!(!examples.is_empty(), "{page}");
+        for example in examples {
+            assert_eq!(parse(example).map(|config| config.sinks.len()), Ok(1), "{example}");
+        }
     }
     let shown = include_str!("../../../config/smbwatch.toml");
     let (_, examples) = shown.split_once("docs/sinks.md tells every key.\n").expect("the examples");
