@@ -45,13 +45,20 @@ const BATCH: usize = 256;
 /// Bytes of memory in which a sink without a spool keeps alerts that the other side does not take.
 const KEPT: u64 = 4 << 20;
 
-/// A place on this host, which takes alerts at once or loses them.
+/// A place on this host, which needs no spool.
 trait Writer: Send {
-    /// Writes whole lines, all or none of them.
+    /// Writes whole lines.
     fn write(&mut self, lines: &[u8]) -> io::Result<()>;
 
+    /// Whether a write that failed leaves nothing behind, and may be repeated.
+    fn repeats(&self) -> bool {
+        false
+    }
+
     /// Begins anew where that makes sense: a file that was moved away is opened again.
-    fn reopen(&mut self) {}
+    fn reopen(&mut self) -> io::Result<()> {
+        Ok(())
+    }
 }
 
 /// Another side, which is offered alerts until it takes them.

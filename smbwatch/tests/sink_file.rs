@@ -88,7 +88,7 @@ fn only_what_the_filter_lets_through_is_written() {
 
 #[test]
 fn twenty_thousand_alerts_a_second_are_synced_to_disk() {
-    const COUNT: u64 = 100_000;
+    const COUNT: u64 = 40_000;
     let folder = Folder::make();
     let path = folder.path().join("alerts.ndjson");
     let sink = sink(&path, "fsync = true\nrotate_mib = 64");

@@ -27,20 +27,17 @@ impl File {
         Ok(Self { target: target.clone(), file, began, rotation: Rotation::default() })
     }
 
-    fn append(&mut self, lines: &[u8]) -> io::Result<()> {
+    fn append(&self, lines: &[u8]) -> io::Result<()> {
         let before = self.file.metadata()?.len();
-        self.file.write_all(lines).inspect_err(|_| {
+        let sync = || if self.target.fsync { self.file.sync_data() } else { Ok(()) };
+        (&self.file).write_all(lines).and_then(|()| sync()).inspect_err(|_| {
             // Another writer's lines may follow ours; then our torn one has to stay. Someone may also have
             // emptied the file; then it must not be filled up with zeros.
             let after = self.file.metadata().map_or(before, |metadata| metadata.len());
-            if (before..before + lines.len() as u64).contains(&after) {
+            if (before..=before + lines.len() as u64).contains(&after) {
                 let _ = self.file.set_len(before);
             }
-        })?;
-        if self.target.fsync {
-            self.file.sync_data()?;
-        }
-        Ok(())
+        })
     }
 
     /// Begins a new file if this one is full or old, once another has not been begun yet.
@@ -72,10 +69,12 @@ impl Writer for File {
         self.append(lines)
     }
 
-    fn reopen(&mut self) {
-        if let Err(error) = self.begin_anew() {
-            tracing::error!("open {} again: {error}; the old file stays in use", self.target.path.display());
-        }
+    fn repeats(&self) -> bool {
+        true
+    }
+
+    fn reopen(&mut self) -> io::Result<()> {
+        self.begin_anew()
     }
 }
 

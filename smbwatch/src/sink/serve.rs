@@ -19,7 +19,7 @@ use crate::alert::Document;
 const FIRST_PAUSE: Duration = Duration::from_millis(200);
 const LONGEST_PAUSE: Duration = Duration::from_secs(60);
 
-/// Writes what comes, once: for sinks on this host, which take an alert or lose it.
+/// Writes what comes: for sinks on this host. What a file does not take waits, and more of it in the queue behind.
 pub(super) fn write(
     mut writer: Box<dyn Writer>,
     text: bool,
@@ -27,22 +27,32 @@ pub(super) fn write(
     name: &str,
     tally: &Tally,
 ) {
-    let mut health = Health::new(name, "alerts are counted until writing works again");
+    let consequence = if writer.repeats() { "alerts wait in memory" } else { "alerts are counted as lost" };
+    let mut health = Health::new(name, consequence);
     let mut messages = Vec::with_capacity(BATCH);
     while queue.blocking_recv_many(&mut messages, BATCH) > 0 {
         let reopen = messages.iter().any(|message| matches!(message, Message::Reopen));
         let lines = encode_all(&mut messages, |document| encode::line(document, text), tally);
         if !lines.is_empty() {
-            let written = writer.write(&lines.concat());
-            let count = lines.len() as u64;
+            let (count, lines) = (lines.len() as u64, lines.concat());
+            let mut pauses = pauses();
+            let written = loop {
+                let written = writer.write(&lines);
+                health.note(written.as_ref().err());
+                let pause = pauses.next().unwrap_or(LONGEST_PAUSE);
+                if written.is_ok() || !writer.repeats() || !rest_while_open(&queue, pause) {
+                    break written.is_ok();
+                }
+                // What is open may have been removed; if it cannot be opened, writing says why.
+                let _ = writer.reopen();
+            };
             tally.update(|counts| {
                 counts.queued -= count;
-                *if written.is_ok() { &mut counts.delivered } else { &mut counts.lost.failed } += count;
+                *if written { &mut counts.delivered } else { &mut counts.lost.failed } += count;
             });
-            health.note(written.err().as_ref());
         }
-        if reopen {
-            writer.reopen();
+        if reopen && let Err(error) = writer.reopen() {
+            tracing::error!("sink {name}: open it again: {error}; the old file stays in use");
         }
     }
 }
@@ -162,6 +172,19 @@ fn rest(awoken: &Receiver<()>, pause: Duration) -> bool {
             Err(RecvTimeoutError::Disconnected) => return false,
         }
     }
+}
+
+/// Waits; whether more may come of the queue.
+fn rest_while_open(queue: &mpsc::Receiver<Message>, pause: Duration) -> bool {
+    const LOOK: Duration = Duration::from_millis(20);
+    let until = Instant::now() + pause;
+    while Instant::now() < until {
+        if queue.is_closed() {
+            return false;
+        }
+        std::thread::sleep(LOOK);
+    }
+    true
 }
 
 fn pauses() -> ExponentialBackoff {
