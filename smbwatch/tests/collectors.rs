@@ -2,6 +2,7 @@
 
 mod support;
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{self, OpenOptions};
 use std::io::{Read as _, Write as _};
 use std::path::{Path, PathBuf};
@@ -74,8 +75,7 @@ fn the_opentelemetry_collector_reads_the_file_sink() {
 
     for record in records.lock().expect("the records").iter() {
         let body = body_of(record);
-        let document = written.iter().find(|document| text(document, "event.id") == text(&body, "event.id"));
-        let document = document.expect("what was written");
+        let document = &written[text(&body, "event.id")];
         assert_eq!(floats(&body), floats(document));
         let time: jiff::Timestamp = text(document, "@timestamp").parse().expect("a time");
         assert_eq!(i128::from(record.time_unix_nano), time.as_nanosecond());
@@ -141,9 +141,7 @@ fn filebeat_reads_the_file_sink() {
     let written = reading.end();
 
     for arrived in arrived.lock().expect("what arrived").iter() {
-        let id = text(arrived, "event.id");
-        let document = written.iter().find(|document| text(document, "event.id") == id);
-        assert_eq!(coarse(arrived), coarse(document.expect("what was written")));
+        assert_eq!(coarse(arrived), coarse(&written[text(arrived, "event.id")]));
     }
 }
 
@@ -243,9 +241,12 @@ impl<'a> Reading<'a> {
     fn wait(&self) {
         let deadline = Instant::now() + 3 * PATIENCE;
         loop {
-            let arrived = self.arrived.lock().expect("what arrived").clone();
-            let missing = |id: &&String| !arrived.iter().any(|document| text(document, "event.id") == **id);
-            let Some(missing) = self.made.iter().find(missing) else { return };
+            let missing = {
+                let arrived = self.arrived.lock().expect("what arrived");
+                let arrived: BTreeSet<&str> = arrived.iter().map(|it| text(it, "event.id")).collect();
+                self.made.iter().find(|id| !arrived.contains(id.as_str()))
+            };
+            let Some(missing) = missing else { return };
             let log = || fs::read_to_string(self.log()).expect("its log");
             assert!(Instant::now() < deadline, "{missing} does not arrive: {}", log());
             std::thread::sleep(Duration::from_millis(50));
@@ -261,16 +262,17 @@ impl<'a> Reading<'a> {
         assert!(next.exists());
     }
 
-    /// Every document that was written.
-    fn end(self) -> Vec<Value> {
+    /// Every document that was written, by its identifier.
+    fn end(self) -> BTreeMap<String, Value> {
         close(self.sink);
-        let mut written = Vec::new();
+        let mut written = BTreeMap::new();
         for entry in fs::read_dir(self.lab.folder()).expect("list the folder") {
             let path = entry.expect("an entry").path();
             let name = path.file_name().expect("a name").to_string_lossy().into_owned();
             if name.starts_with("alerts.ndjson") {
                 let lines = fs::read_to_string(&path).expect("read");
-                written.extend(lines.lines().filter(|line| line.starts_with('{')).map(document));
+                let documents = lines.lines().filter(|line| line.starts_with('{')).map(document);
+                written.extend(documents.map(|document| (text(&document, "event.id").to_owned(), document)));
             }
         }
         assert_eq!(written.len(), self.made.len());

@@ -3,10 +3,21 @@
 mod support;
 
 use std::fs;
+use std::io::Write as _;
+use std::net::TcpStream;
 use std::path::Path;
+use std::process::Stdio;
+use std::time::{Duration, Instant};
 
-use serde_json::Value;
+use serde_json::{Value, json};
+use support::agent::{PATIENCE, PROGRAM, document};
+use support::guard::Guard;
+use support::lab::{End, Lab};
+use support::scrape::Answer;
+use support::skip::skip;
 use support::{ecs, mapping};
+
+const STREAM: &str = "/logs-smbwatch.alert-default";
 
 #[test]
 fn the_index_template_maps_as_ecs_says() {
@@ -27,8 +38,7 @@ fn the_index_template_maps_as_ecs_says() {
 
 #[test]
 fn rules_for_elastic_name_what_alerts_have() {
-    let rules = include_str!("../../packaging/detection/elastic-rules.ndjson");
-    let rules: Vec<Value> = rules.lines().map(|rule| serde_json::from_str(rule).expect("JSON")).collect();
+    let rules = rules();
     assert!(rules.len() >= 3);
     let mut names: Vec<&str> = Vec::new();
     for rule in &rules {
@@ -37,10 +47,8 @@ fn rules_for_elastic_name_what_alerts_have() {
             assert!(rule.get(key).is_some(), "{key} is missing in {rule:#}");
         }
         names.push(rule["rule_id"].as_str().expect("an identifier"));
-        for clause in rule["query"].as_str().expect("a query").split(" and ") {
-            let (field, values) = clause.split_once(" : ").expect("a field and its values");
-            let values = values.split('"').skip(1).step_by(2);
-            values.for_each(|value| exists(field, value));
+        for (field, values) in clauses(rule) {
+            values.iter().for_each(|value| exists(field, value));
         }
         let mapped = rule["severity_mapping"].as_array().expect("a list");
         assert!(mapped.iter().all(|each| mapping::kind(each["field"].as_str().expect("a field")).is_some()));
@@ -69,6 +77,104 @@ fn rules_of_sigma_name_what_alerts_have() {
         rules += 1;
     }
     assert!(rules >= 4);
+}
+
+#[test]
+fn an_elasticsearch_takes_alerts_by_the_template_and_finds_them_by_the_rules() {
+    let test = "an_elasticsearch_takes_alerts_by_the_template_and_finds_them_by_the_rules";
+    let Some(lab) = Lab::make(test) else { return };
+    let target = Path::new(PROGRAM).ancestors().nth(2).expect("a target folder");
+    let program = target.join("tools/python/noida_db/noida-db");
+    if !program.exists() {
+        return skip(test, "no Elasticsearch: `cargo xtask setup --lab` installs one");
+    }
+    let mut server = lab.at(End::Host, &program);
+    server.args(["start", "--only", "elasticsearch"]).current_dir(lab.folder());
+    server.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+    let _server = Guard(server.spawn().expect("start the server"));
+    let deadline = Instant::now() + PATIENCE;
+    while connect(&lab).is_err() {
+        assert!(Instant::now() < deadline, "it does not listen");
+        std::thread::sleep(Duration::from_millis(10));
+    }
+
+    let template = include_str!("../../packaging/elasticsearch/index-template.json");
+    let answer = ask(&lab, "PUT", "/_index_template/smbwatch", template);
+    assert_eq!(answer, json!({ "acknowledged": true }));
+    let alerts = alerts();
+    let bulk: String = alerts.iter().map(|alert| format!("{{\"create\":{{}}}}\n{alert}\n")).collect();
+    let answer = ask(&lab, "POST", &format!("{STREAM}/_bulk?refresh=true"), &bulk);
+    assert_eq!(answer["errors"], false, "{answer:#}");
+    // Fields are what the template says, and not what a server makes of them by itself.
+    let bulk = "{\"create\":{}}\n{\"@timestamp\":\"2026-11-24T00:00:00Z\",\"source\":{\"ip\":\"none\"}}\n";
+    let answer = ask(&lab, "POST", &format!("{STREAM}/_bulk?refresh=true"), bulk);
+    assert_eq!(answer.pointer("/items/0/create/status"), Some(&json!(400)), "{answer:#}");
+
+    let mut found = Vec::new();
+    for rule in rules() {
+        let query = rule["query"].as_str().expect("a query");
+        // The same in Lucene's language, which the server knows.
+        let query = query.replace(" : ", ":").replace(" and ", " AND ").replace(" or ", " OR ");
+        let wanted = alerts.iter().filter(|alert| is_sought(alert, &rule)).count();
+        assert_eq!(count(&lab, &json!({ "query_string": { "query": query } })), wanted, "{query}");
+        found.push(wanted);
+    }
+    assert_eq!(found[0], alerts.len());
+    assert!(found[1] > 0, "{found:?}");
+}
+
+/// The alerts of every replayed file.
+fn alerts() -> Vec<Value> {
+    let golden = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/golden");
+    let mut alerts = Vec::new();
+    for folder in fs::read_dir(golden).expect("the folders") {
+        for file in fs::read_dir(folder.expect("a folder").path()).expect("the files") {
+            let lines = fs::read_to_string(file.expect("a file").path()).expect("a file");
+            alerts.extend(lines.lines().map(document));
+        }
+    }
+    alerts
+}
+
+fn connect(lab: &Lab) -> std::io::Result<TcpStream> {
+    lab.inside(End::Host, || TcpStream::connect("127.0.0.1:9200"))
+}
+
+/// Asks the server.
+fn ask(lab: &Lab, method: &str, path: &str, body: &str) -> Value {
+    let head = format!("{method} {path} HTTP/1.1\r\nHost: elastic\r\nContent-Type: application/json");
+    let head = format!("{head}\r\nConnection: close\r\nContent-Length: {}\r\n\r\n", body.len());
+    let mut stream = connect(lab).expect("connect");
+    stream.write_all((head + body).as_bytes()).expect("ask");
+    serde_json::from_str(&Answer::read(stream).body).expect("JSON")
+}
+
+/// How many alerts a query finds.
+fn count(lab: &Lab, query: &Value) -> usize {
+    let answer = ask(lab, "POST", &format!("{STREAM}/_count"), &json!({ "query": query }).to_string());
+    let count = answer["count"].as_u64().unwrap_or_else(|| panic!("{answer:#}"));
+    usize::try_from(count).expect("not so many")
+}
+
+fn rules() -> Vec<Value> {
+    let rules = include_str!("../../packaging/detection/elastic-rules.ndjson");
+    rules.lines().map(|rule| serde_json::from_str(rule).expect("JSON")).collect()
+}
+
+/// A rule's query: fields, and their values of which an alert has one.
+fn clauses(rule: &Value) -> Vec<(&str, Vec<&str>)> {
+    let clauses = rule["query"].as_str().expect("a query").split(" and ").map(|clause| {
+        let (field, values) = clause.split_once(" : ").expect("a field and its values");
+        (field, values.split('"').skip(1).step_by(2).collect())
+    });
+    clauses.collect()
+}
+
+fn is_sought(alert: &Value, rule: &Value) -> bool {
+    clauses(rule).iter().all(|(field, values)| {
+        let value = alert.pointer(&format!("/{}", field.replace('.', "/"))).and_then(Value::as_str);
+        value.is_some_and(|value| values.contains(&value))
+    })
 }
 
 /// Fails unless alerts have the field, and `docs/alert.md` or the code knows its value.
