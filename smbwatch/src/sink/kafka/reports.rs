@@ -19,6 +19,8 @@ struct State {
     missing: usize,
     /// What the client complained of last, which says more than that the time is over.
     complaint: Option<String>,
+    /// Whether the client could not speak to any broker.
+    none_is_left: bool,
 }
 
 impl Reports {
@@ -65,6 +67,11 @@ impl Reports {
         }
     }
 
+    /// Whether the client has found no broker that it can speak to.
+    pub(super) fn say_none_is_left(&self) -> bool {
+        self.lock().none_is_left
+    }
+
     fn put(&self, index: usize, fate: Fate) {
         let mut state = self.lock();
         let State { fates, missing, .. } = &mut *state;
@@ -84,8 +91,15 @@ impl ClientContext for Reports {
         tracing::debug!("librdkafka {facility}: {message}");
     }
 
-    fn error(&self, _: KafkaError, reason: &str) {
-        self.lock().complaint = Some(reason.to_owned());
+    fn error(&self, error: KafkaError, reason: &str) {
+        let mut state = self.lock();
+        if error.rdkafka_error_code() == Some(RDKafkaErrorCode::AllBrokersDown) {
+            // Why each of them is was said before.
+            state.none_is_left = true;
+            state.complaint.get_or_insert_with(|| reason.to_owned());
+        } else {
+            state.complaint = Some(reason.to_owned());
+        }
     }
 }
 
