@@ -17,6 +17,7 @@ pub mod alerts;
 pub mod folder;
 pub mod listener;
 pub mod server;
+pub mod broker;
 pub mod otlp;
 pub mod ecs;
 pub mod mapping;
