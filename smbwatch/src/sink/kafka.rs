@@ -78,10 +78,14 @@ impl Sink for Kafka {
         loop {
             let asked = producer.client().fetch_metadata(None, ASK);
             let Err(error) = asked else { return Ok(()) };
-            producer.poll(Duration::ZERO);
+            producer.poll(POLL);
             let reports = producer.context();
             if reports.say_none_is_left() || Instant::now() > until {
-                return Err(Failure::later(anyhow!(reports.reason(&error))));
+                let reason = reports.reason(&error);
+                // Brokers say nothing to those who should have logged in.
+                let is_cut = self.target.sasl.is_none() && reason.contains("in state UP");
+                let hint = if is_cut { "; does it want `sasl`?" } else { "" };
+                return Err(Failure::later(anyhow!("{reason}{hint}")));
             }
         }
     }

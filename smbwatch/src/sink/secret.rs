@@ -23,9 +23,13 @@ impl TryFrom<toml::Value> for Secret {
     fn try_from(value: toml::Value) -> Result<Self, Self::Error> {
         let mut entries = value.as_table().into_iter().flatten();
         match (entries.next(), entries.next()) {
-            (Some((kind, toml::Value::String(place))), None) if kind == "file" => Ok(Self::File(place.into())),
+            (Some((kind, toml::Value::String(place))), None) if kind == "file" => {
+                Ok(Self::File(place.into()))
+            }
             (Some((kind, toml::Value::String(place))), None) if kind == "env" => Ok(Self::Env(place.clone())),
-            _ => Err("a key is not written here; name where it is: `{ file = \"PATH\" }` or `{ env = \"NAME\" }`"),
+            _ => Err(
+                "a key is not written here; name where it is: `{ file = \"PATH\" }` or `{ env = \"NAME\" }`",
+            ),
         }
     }
 }

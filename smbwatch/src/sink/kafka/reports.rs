@@ -61,7 +61,16 @@ impl Reports {
 
     /// An error, and what led to it.
     pub(super) fn reason(&self, error: &KafkaError) -> String {
+        let says_little = matches!(
+            error.rdkafka_error_code(),
+            Some(
+                RDKafkaErrorCode::BrokerTransportFailure
+                    | RDKafkaErrorCode::MessageTimedOut
+                    | RDKafkaErrorCode::OperationTimedOut
+            )
+        );
         match &self.lock().complaint {
+            Some(complaint) if says_little => complaint.clone(),
             Some(complaint) => format!("{error}; {complaint}"),
             None => error.to_string(),
         }
@@ -89,6 +98,11 @@ impl Reports {
 impl ClientContext for Reports {
     fn log(&self, _: RDKafkaLogLevel, facility: &str, message: &str) {
         tracing::debug!("librdkafka {facility}: {message}");
+        // What became of a connection. It begins with the name of a thread.
+        if facility == "FAIL" {
+            let complaint = message.split_once("]: ").map_or(message, |(_, rest)| rest);
+            self.lock().complaint = Some(in_our_words(complaint));
+        }
     }
 
     fn error(&self, error: KafkaError, reason: &str) {
@@ -98,7 +112,7 @@ impl ClientContext for Reports {
             state.none_is_left = true;
             state.complaint.get_or_insert_with(|| reason.to_owned());
         } else {
-            state.complaint = Some(reason.to_owned());
+            state.complaint = Some(in_our_words(reason));
         }
     }
 }
@@ -112,4 +126,24 @@ impl ProducerContext for Reports {
             Err((error, _)) => self.note(index, error),
         }
     }
+}
+
+/// What librdkafka says, with the keys of this configuration.
+fn in_our_words(complaint: &str) -> String {
+    const STRANGER: &str = "certificate verify failed";
+    let text = complaint
+        .replace("ssl.key.location and ssl.certificate.location", "`key` and `certificate`")
+        .replace("security.protocol", "`tls` and `sasl`");
+    let hint = if text.contains(STRANGER) {
+        "; its certificate is by none of the authorities in `ca`, for another host, or out of date"
+    } else if text.contains("in state SSL_HANDSHAKE") {
+        "; does it speak TLS?"
+    } else if text.contains("in state APIVERSION_QUERY") {
+        "; does it want `tls`?"
+    } else {
+        ""
+    };
+    // Behind it is advice on other keys.
+    let end = text.find(STRANGER).map_or(text.len(), |at| at + STRANGER.len());
+    text[..end].to_owned() + hint
 }
