@@ -61,7 +61,7 @@ impl Sink for Kafka {
             }
             producer.poll(POLL);
         }
-        let fates = producer.context().take();
+        let fates = producer.context().take()?;
         // One that is lost for its broker, as after its topic was made anew, would never deliver again. Another begins
         // with a new identity.
         if fates.contains(&Fate::Delivered) {

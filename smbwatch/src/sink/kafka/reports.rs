@@ -7,7 +7,7 @@ use rdkafka::config::RDKafkaLogLevel;
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::producer::{DeliveryResult, ProducerContext};
 
-use crate::sink::Fate;
+use crate::sink::{Failure, Fate};
 
 /// The reports on one batch.
 #[derive(Default)]
@@ -36,12 +36,25 @@ impl Reports {
         self.lock().missing > 0
     }
 
-    /// What became of each alert.
-    pub(super) fn take(&self) -> Vec<Fate> {
+    /// What became of each alert. A broker refuses alerts together, and not only the one that it cannot take: none
+    /// counts as refused that was not alone.
+    pub(super) fn take(&self) -> Result<Vec<Fate>, Failure> {
         let mut state = self.lock();
         state.complaint = None;
-        let fates = std::mem::take(&mut state.fates);
-        fates.into_iter().map(|fate| fate.unwrap_or_else(|| Fate::Again("no report".to_owned()))).collect()
+        let fates = std::mem::take(&mut state.fates).into_iter();
+        let mut fates: Vec<Fate> =
+            fates.map(|fate| fate.unwrap_or_else(|| Fate::Again("no report".to_owned()))).collect();
+        if fates.len() > 1 {
+            let some_are_taken = fates.contains(&Fate::Delivered);
+            for fate in &mut fates {
+                match fate {
+                    Fate::Refused(reason) if some_are_taken => *fate = Fate::Again(std::mem::take(reason)),
+                    Fate::Refused(reason) => return Err(Failure::Refused(std::mem::take(reason))),
+                    Fate::Delivered | Fate::Again(_) => {}
+                }
+            }
+        }
+        Ok(fates)
     }
 
     pub(super) fn note(&self, index: usize, error: &KafkaError) {
