@@ -79,6 +79,8 @@ fn a_cluster_that_is_spoken_to_wrongly_is_named() {
     let user = User { name: "smbwatch", password: "topsecret" };
     let _by_tls = front(&lab, 9093, Some(&identity), None, 9192);
     let _by_both = front(&lab, 9094, Some(&identity), Some(user), 9292);
+    let picky = Identity::make(&folder("picky"), b"").ask_for(&stranger);
+    let _by_certificate = front(&lab, 9095, Some(&picky), None, 9192);
     let tls = format!("tls = true\nca = \"{}\"", identity.ca.display());
     let sasl = |variable: &str| {
         let password = format!("password = {{ env = \"{variable}\" }}");
@@ -102,6 +104,11 @@ fn a_cluster_that_is_spoken_to_wrongly_is_named() {
         ("localhost:9093", &strange, &["localhost:9093/bootstrap: ", untrusted]),
         ("127.0.0.1:9093", &tls, &["127.0.0.1:9093/bootstrap: ", untrusted]),
         ("localhost:9093", &trust("/no/such"), &["read /no/such: No such file or directory"]),
+        (
+            "localhost:9095",
+            &trust(picky.ca.to_str().expect("text")),
+            &["localhost:9095/bootstrap: ", "name `certificate` and `key`"],
+        ),
         ("localhost:9094", &tls, &["localhost:9094/bootstrap: Disconnected", "; does it want `sasl`?"]),
         ("localhost:9094", &sasl("WRONG"), &["SASL authentication error: Authentication failed"]),
         ("localhost:9094", &sasl("NOT_SET"), &["read the key in the environment variable NOT_SET: set it"]),

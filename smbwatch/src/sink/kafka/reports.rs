@@ -149,9 +149,11 @@ fn in_our_words(complaint: &str) -> String {
         .replace("security.protocol", "`tls` and `sasl`");
     let hint = if text.contains(STRANGER) {
         "; its certificate is by none of the authorities in `ca`, for another host, or out of date"
+    } else if text.contains("certificate required") {
+        "; name `certificate` and `key`"
     } else if text.contains("in state SSL_HANDSHAKE") {
         "; does it speak TLS?"
-    } else if text.contains("in state APIVERSION_QUERY") {
+    } else if text.contains("in state APIVERSION_QUERY") && !text.contains("ssl://") {
         "; does it want `tls`?"
     } else {
         ""
