@@ -5,7 +5,10 @@ mod support;
 use std::fs;
 
 use support::agent::PROGRAM;
+use support::broker::{Broker, front};
 use support::lab::{End, Lab};
+use support::listener::Identity;
+use support::sasl::User;
 use support::server::{Reply, Server};
 
 #[test]
@@ -55,5 +58,72 @@ fn each_sink_that_cannot_be_reached_is_named() {
         let expected = message.map(|message| format!("smbwatch: {message}\n")).unwrap_or_default();
         assert_eq!(said, expected, "{sink}");
         assert_eq!(output.status.code(), Some(if message.is_some() { 2 } else { 0 }), "{sink}");
+    }
+}
+
+#[test]
+fn a_cluster_that_is_spoken_to_wrongly_is_named() {
+    let test = "a_cluster_that_is_spoken_to_wrongly_is_named";
+    let Some(lab) = Lab::make(test) else { return };
+    let Some(broker) = Broker::find(test) else { return };
+    let _plain = broker.start(&lab, 9092, 9092);
+    let _tls = broker.start(&lab, 9192, 9093);
+    let _both = broker.start(&lab, 9292, 9094);
+    let folder = |name: &str| {
+        let folder = lab.folder().join(name);
+        fs::create_dir(&folder).expect("make a folder");
+        folder
+    };
+    let stranger = Identity::make(&folder("stranger"), b"");
+    let identity = Identity::make(&folder("broker"), b"");
+    let user = User { name: "smbwatch", password: "topsecret" };
+    let _by_tls = front(&lab, 9093, Some(&identity), None, 9192);
+    let _by_both = front(&lab, 9094, Some(&identity), Some(user), 9292);
+    let picky = Identity::make(&folder("picky"), b"").ask_for(&stranger);
+    let _by_certificate = front(&lab, 9095, Some(&picky), None, 9192);
+    let tls = format!("tls = true\nca = \"{}\"", identity.ca.display());
+    let sasl = |variable: &str| {
+        let password = format!("password = {{ env = \"{variable}\" }}");
+        format!("{tls}\nsasl = {{ mechanism = \"SCRAM-SHA-512\", user = \"smbwatch\", {password} }}")
+    };
+    let trust = |ca: &str| format!("tls = true\nca = \"{ca}\"");
+    let strange = trust(stranger.ca.to_str().expect("text"));
+    let untrusted = "its certificate is by none of the authorities in `ca`, for another host, or out of date";
+    for (end, settings, parts) in [
+        ("localhost:9092", "", [].as_slice()),
+        ("localhost:9093", &tls, &[]),
+        ("localhost:9094", &sasl("RIGHT"), &[]),
+        (
+            "127.0.0.1:1",
+            "",
+            &["127.0.0.1:1/bootstrap: Connect to ipv4#127.0.0.1:1 failed: Connection refused"],
+        ),
+        ("localhost:9092", &tls, &["localhost:9092/bootstrap: ", "; does it speak TLS?"]),
+        ("localhost:9093", "", &["localhost:9093/bootstrap: Disconnected", "; does it want `tls`?"]),
+        ("localhost:9093", "tls = true", &["localhost:9093/bootstrap: ", untrusted]),
+        ("localhost:9093", &strange, &["localhost:9093/bootstrap: ", untrusted]),
+        ("127.0.0.1:9093", &tls, &["127.0.0.1:9093/bootstrap: ", untrusted]),
+        ("localhost:9093", &trust("/no/such"), &["read /no/such: No such file or directory"]),
+        (
+            "localhost:9095",
+            &trust(picky.ca.to_str().expect("text")),
+            &["localhost:9095/bootstrap: ", "name `certificate` and `key`"],
+        ),
+        ("localhost:9094", &tls, &["localhost:9094/bootstrap: Disconnected", "; does it want `sasl`?"]),
+        ("localhost:9094", &sasl("WRONG"), &["SASL authentication error: Authentication failed"]),
+        ("localhost:9094", &sasl("NOT_SET"), &["read the key in the environment variable NOT_SET: set it"]),
+    ] {
+        let path = lab.folder().join("smbwatch.toml");
+        let sink =
+            format!("[[sinks]]\ntype = \"kafka\"\nbrokers = [\"{end}\"]\ntopic = \"smbwatch\"\n{settings}");
+        fs::write(&path, &sink).expect("write the configuration");
+        let mut check = lab.at(End::Host, PROGRAM);
+        check.arg("check").arg("--connect").arg(&path).env("RIGHT", "topsecret").env("WRONG", "letmein");
+        let output = check.output().expect("check");
+        let said = String::from_utf8_lossy(&output.stderr);
+        assert!(parts.iter().all(|part| said.contains(part)), "{sink}\n{said}");
+        assert!(!said.contains("topsecret") && !said.contains("letmein"), "{said}");
+        assert_eq!(said.is_empty(), parts.is_empty(), "{sink}\n{said}");
+        assert_eq!(output.status.code(), Some(if parts.is_empty() { 0 } else { 2 }), "{sink}");
     }
 }

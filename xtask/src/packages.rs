@@ -44,7 +44,8 @@ const PODMAN: [Program; 5] = [
 const CONTAINERD: [Program; 2] = [("containerd", "containerd"), ("ctr", "containerd")];
 const MONITORING: [Program; 1] = [("promtool", "prometheus")];
 const SINKS: [Program; 1] = [("rsyslogd", "rsyslog")];
-const COMPILERS: [Program; 3] = [("cc", "gcc"), ("c++", "g++"), ("make", "make")];
+/// `perl` itself is everywhere, `prove` only where the modules are that configure OpenSSL.
+const COMPILERS: [Program; 4] = [("cc", "gcc"), ("c++", "g++"), ("make", "make"), ("prove", "perl")];
 const BENCH: [Program; 1] = [("iperf3", "iperf3")];
 const VM: [Program; 10] = [
     ("qemu-system-x86_64", "qemu-system-x86"),
@@ -122,7 +123,11 @@ pub(crate) fn ensure_sinks() {
 
 /// Installs what compiles the libraries in C that the agent is linked with, where it is missing.
 pub(crate) fn ensure_compilers() {
-    install(&COMPILERS, "librdkafka, which the agent's Kafka sink uses, is built from its source", &[]);
+    install(
+        &COMPILERS,
+        "librdkafka and OpenSSL, which the agent's Kafka sink uses, are built from source",
+        &[],
+    );
 }
 
 /// Installs what measurements need and is missing.

@@ -1,5 +1,6 @@
 //! Where alerts go: what the `[[sinks]]` mean.
 
+mod kafka;
 mod receiver;
 mod template;
 mod url;
@@ -14,6 +15,7 @@ use serde::Deserialize;
 
 use super::file;
 use crate::sink::{Filter, Secret};
+pub use kafka::{KafkaTarget, Mechanism, Sasl};
 pub use receiver::{End, Receiver};
 pub use template::Template;
 pub use url::Url;
@@ -272,16 +274,6 @@ pub enum Protocol {
     Http,
 }
 
-/// A topic of Kafka.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct KafkaTarget {
-    /// Where to ask for the brokers.
-    pub brokers: Vec<End>,
-    /// The topic.
-    pub topic: String,
-}
-
 fn data_stream() -> String {
     "logs-smbwatch.alert-default".to_owned()
 }
@@ -360,13 +352,10 @@ impl SinkConfig {
                 "`sinks`: the data stream `{data_stream}`; use lower-case letters, digits, `-`, `_` and `.`"
             ));
         }
-        if let Target::Kafka(KafkaTarget { brokers, topic }) = &target {
-            let is_right = |byte: u8| byte.is_ascii_alphanumeric() || b"._-".contains(&byte);
-            if brokers.is_empty() || topic.is_empty() || topic.len() > 249 || !topic.bytes().all(is_right) {
-                return Err(format!(
-                    "`sinks`: {name}: name `brokers`, and a `topic` of letters, digits, `.`, `_` and `-`"
-                ));
-            }
+        if let Target::Kafka(target) = &target
+            && let Some(mistake) = target.mistake()
+        {
+            return Err(format!("`sinks`: {name}: {mistake}"));
         }
         let spool_bytes = if target.is_local() { 0 } else { spool_mib.unwrap_or(64).saturating_mul(MIB) };
         Ok(Self { name, filter: Filter { severity, grades }, spool_bytes, target })

@@ -139,6 +139,34 @@ fn mistakes_are_named_with_their_place() {
             "test.toml: `sinks`: kafka: name `brokers`, and a `topic` of letters, digits",
         ),
         (
+            "[[sinks]]\ntype = \"kafka\"\nbrokers = [\"kafka:9092\"]\ntopic = \"a\"\nca = \"/ca.pem\"",
+            "test.toml: `sinks`: kafka: certificates are for TLS; add `tls = true`",
+        ),
+        (
+            "[[sinks]]\ntype = \"kafka\"\nbrokers = [\"kafka:9092\"]\ntopic = \"a\"\ntls = true\nkey = \"/key.pem\"",
+            "test.toml: `sinks`: kafka: `certificate` and `key` belong together; give both, or neither",
+        ),
+        (
+            "[[sinks]]\ntype = \"kafka\"\nbrokers = [\"kafka:9092\"]\ntopic = \"a\"\n\
+             sasl = { mechanism = \"PLAIN\", user = \"u\", password = { env = \"P\" } }",
+            "test.toml: `sinks`: kafka: PLAIN would send the password readable; add `tls = true`, or use SCRAM-",
+        ),
+        (
+            "[[sinks]]\ntype = \"kafka\"\nbrokers = [\"kafka:9092\"]\ntopic = \"a\"\n\
+             sasl = { mechanism = \"SCRAM-SHA-256\", user = \"\", password = { env = \"P\" } }",
+            "test.toml: `sinks`: kafka: `sasl` without a `user`; name one",
+        ),
+        (
+            "[[sinks]]\ntype = \"kafka\"\nbrokers = [\"kafka:9092\"]\ntopic = \"a\"\n\
+             sasl = { mechanism = \"GSSAPI\", user = \"u\", password = { env = \"P\" } }",
+            "test.toml:1:1: unknown variant `GSSAPI`, expected one of `PLAIN`, `SCRAM-SHA-256`, `SCRAM-SHA-512`",
+        ),
+        (
+            "[[sinks]]\ntype = \"kafka\"\nbrokers = [\"kafka:9092\"]\ntopic = \"a\"\n\
+             sasl = { mechanism = \"PLAIN\", user = \"u\", password = \"secret\" }",
+            "test.toml:1:1: a key is not written here; name where it is: `{ file = \"PATH\" }` or `{ env = \"NAME\" }`",
+        ),
+        (
             "[[sinks]]\ntype = \"journald\"\nname = \"../x\"",
             "test.toml: `sinks`: the name `../x`; use letters, digits, `-` and `_`",
         ),

@@ -1,5 +1,6 @@
 //! A topic of Kafka. Each alert has its host as the key, so that those of one host stay in order.
 
+mod settings;
 mod reports;
 
 use std::time::{Duration, Instant};
@@ -12,6 +13,7 @@ use super::stored::Stored;
 use super::{Failure, Fate, Sink};
 use crate::config::sinks::KafkaTarget;
 use reports::Reports;
+use settings::settings;
 
 /// How long a broker may take to take a batch.
 const EXCHANGE: Duration = Duration::from_secs(20);
@@ -19,29 +21,21 @@ const POLL: Duration = Duration::from_millis(100);
 
 pub(super) struct Kafka {
     target: KafkaTarget,
+    /// Or why there are none.
+    settings: anyhow::Result<ClientConfig>,
     /// None before it is needed, and after it has come to an end.
     producer: Option<BaseProducer<Reports>>,
 }
 
 impl Kafka {
-    pub(super) const fn new(target: KafkaTarget) -> Self {
-        Self { target, producer: None }
+    pub(super) fn new(target: KafkaTarget) -> Self {
+        let settings = settings(&target, EXCHANGE);
+        Self { target, settings, producer: None }
     }
 
     fn connect(&self) -> anyhow::Result<BaseProducer<Reports>> {
-        let brokers: Vec<String> = self.target.brokers.iter().map(ToString::to_string).collect();
-        let mut config = ClientConfig::new();
-        config
-            .set("client.id", "smbwatch")
-            .set("bootstrap.servers", brokers.join(","))
-            .set("enable.idempotence", "true")
-            .set("acks", "all")
-            .set("message.timeout.ms", EXCHANGE.as_millis().to_string())
-            .set("linger.ms", "5")
-            .set("queue.buffering.max.messages", "1024")
-            .set("queue.buffering.max.kbytes", "16384")
-            .set("reconnect.backoff.max.ms", "2000");
-        config.create_with_context(Reports::default()).context("start a producer")
+        let settings = self.settings.as_ref().map_err(|error| anyhow!("{error:#}"))?;
+        settings.create_with_context(Reports::default()).context("start a producer")
     }
 }
 
@@ -69,7 +63,7 @@ impl Sink for Kafka {
             }
             producer.poll(POLL);
         }
-        let fates = producer.context().take();
+        let fates = producer.context().take()?;
         // One that is lost for its broker, as after its topic was made anew, would never deliver again. Another begins
         // with a new identity.
         if fates.contains(&Fate::Delivered) {
@@ -80,8 +74,21 @@ impl Sink for Kafka {
 
     fn check(&mut self) -> Result<(), Failure> {
         const PATIENCE: Duration = Duration::from_secs(10);
+        const ASK: Duration = Duration::from_secs(1);
         let producer = self.connect().map_err(Failure::later)?;
-        let asked = producer.client().fetch_metadata(None, PATIENCE);
-        asked.map(drop).map_err(|error| Failure::later(anyhow!(producer.context().reason(&error))))
+        let until = Instant::now() + PATIENCE;
+        loop {
+            let asked = producer.client().fetch_metadata(None, ASK);
+            let Err(error) = asked else { return Ok(()) };
+            producer.poll(POLL);
+            let reports = producer.context();
+            if reports.say_none_is_left() || Instant::now() > until {
+                let reason = reports.reason(&error);
+                // Brokers say nothing to those who should have logged in.
+                let is_cut = self.target.sasl.is_none() && reason.contains("in state UP");
+                let hint = if is_cut { "; does it want `sasl`?" } else { "" };
+                return Err(Failure::later(anyhow!("{reason}{hint}")));
+            }
+        }
     }
 }

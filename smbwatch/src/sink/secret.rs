@@ -8,12 +8,30 @@ use serde::Deserialize;
 
 /// Where a key is found.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "lowercase")]
+#[serde(try_from = "toml::Value")]
 pub enum Secret {
     /// In this file, whose first line it is.
     File(PathBuf),
     /// In the environment variable of this name.
     Env(String),
+}
+
+impl TryFrom<toml::Value> for Secret {
+    type Error = &'static str;
+
+    /// Who writes the key itself is not shown it by the error.
+    fn try_from(value: toml::Value) -> Result<Self, Self::Error> {
+        let mut entries = value.as_table().into_iter().flatten();
+        match (entries.next(), entries.next()) {
+            (Some((kind, toml::Value::String(place))), None) if kind == "file" => {
+                Ok(Self::File(place.into()))
+            }
+            (Some((kind, toml::Value::String(place))), None) if kind == "env" => Ok(Self::Env(place.clone())),
+            _ => Err(
+                "a key is not written here; name where it is: `{ file = \"PATH\" }` or `{ env = \"NAME\" }`",
+            ),
+        }
+    }
 }
 
 impl Secret {

@@ -9,8 +9,10 @@ use std::thread::JoinHandle;
 
 use hyper_util::rt::TokioIo;
 use rcgen::{CertifiedKey, generate_simple_self_signed};
-use rustls::ServerConfig;
-use rustls::pki_types::PrivateKeyDer;
+use rustls::pki_types::pem::PemObject as _;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use rustls::server::WebPkiClientVerifier;
+use rustls::{RootCertStore, ServerConfig};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::runtime::Builder;
 use tokio::sync::oneshot;
@@ -28,6 +30,8 @@ pub type Stream = TokioIo<Box<dyn Bytes>>;
 pub struct Identity {
     /// The certificate's file, for those who shall trust it.
     pub ca: PathBuf,
+    /// The file of its private key.
+    pub key: PathBuf,
     config: ServerConfig,
 }
 
@@ -37,13 +41,29 @@ impl Identity {
             generate_simple_self_signed(["localhost".to_owned()]).expect("a certificate");
         let ca = folder.join("ca.pem");
         fs::write(&ca, cert.pem()).expect("write the certificate");
+        let path = folder.join("key.pem");
+        fs::write(&path, signing_key.serialize_pem()).expect("write the key");
         let key = PrivateKeyDer::try_from(signing_key.serialize_der()).expect("a key");
         let provider = Arc::new(rustls::crypto::ring::default_provider());
         let builder = ServerConfig::builder_with_provider(provider).with_safe_default_protocol_versions();
         let builder = builder.expect("a configuration").with_no_client_auth();
         let mut config = builder.with_single_cert(vec![cert.der().clone()], key).expect("a configuration");
         config.alpn_protocols = vec![protocol.to_vec()];
-        Self { ca, config }
+        Self { ca, key: path, config }
+    }
+
+    /// Speaks only to those who show the certificate of `client`.
+    pub fn ask_for(mut self, client: &Self) -> Self {
+        let mut roots = RootCertStore::empty();
+        let certificate = CertificateDer::from_pem_file(&client.ca).expect("read the certificate");
+        roots.add(certificate).expect("an authority");
+        let provider = Arc::new(rustls::crypto::ring::default_provider());
+        let verifier = WebPkiClientVerifier::builder_with_provider(Arc::new(roots), Arc::clone(&provider));
+        let verifier = verifier.build().expect("a verifier");
+        let builder = ServerConfig::builder_with_provider(provider).with_safe_default_protocol_versions();
+        let builder = builder.expect("a configuration").with_client_cert_verifier(verifier);
+        self.config = builder.with_cert_resolver(Arc::clone(&self.config.cert_resolver));
+        self
     }
 }
 
@@ -61,25 +81,28 @@ impl Listener {
         identity: Option<&Identity>,
         serve: impl Fn(Stream) + Send + 'static,
     ) -> Self {
-        let listener = lab.inside(End::Host, || {
+        let tls = identity.map(|identity| TlsAcceptor::from(Arc::new(identity.config.clone())));
+        let (stop, stopped) = oneshot::channel();
+        let listen = move || {
             let socket = socket2::Socket::new(socket2::Domain::IPV4, socket2::Type::STREAM, None)?;
             socket.set_reuse_address(true)?;
             socket.bind(&SocketAddr::from(([127, 0, 0, 1], port)).into())?;
             socket.listen(16)?;
             socket.set_nonblocking(true)?;
             io::Result::Ok(std::net::TcpListener::from(socket))
-        });
-        let listener = listener.expect("listen");
-        let tls = identity.map(|identity| TlsAcceptor::from(Arc::new(identity.config.clone())));
-        let (stop, stopped) = oneshot::channel();
-        let thread = std::thread::spawn(move || {
-            let runtime = Builder::new_current_thread().enable_all().build().expect("a runtime");
-            runtime.block_on(async move {
-                tokio::select! {
-                    () = accept(listener, tls, serve) => {}
-                    _ = stopped => {}
-                }
-            });
+        };
+        // The thread is in the lab too.
+        let thread = lab.inside(End::Host, || {
+            let listener = listen().expect("listen");
+            std::thread::spawn(move || {
+                let runtime = Builder::new_current_thread().enable_all().build().expect("a runtime");
+                runtime.block_on(async move {
+                    tokio::select! {
+                        () = accept(listener, tls, serve) => {}
+                        _ = stopped => {}
+                    }
+                });
+            })
         });
         Self { stop: Some(stop), thread: Some(thread) }
     }

@@ -17,6 +17,8 @@ pub mod alerts;
 pub mod folder;
 pub mod listener;
 pub mod server;
+pub mod sasl;
+pub mod broker;
 pub mod otlp;
 pub mod ecs;
 pub mod mapping;

@@ -7,7 +7,7 @@ use rdkafka::config::RDKafkaLogLevel;
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::producer::{DeliveryResult, ProducerContext};
 
-use crate::sink::Fate;
+use crate::sink::{Failure, Fate};
 
 /// The reports on one batch.
 #[derive(Default)]
@@ -19,6 +19,8 @@ struct State {
     missing: usize,
     /// What the client complained of last, which says more than that the time is over.
     complaint: Option<String>,
+    /// Whether the client could not speak to any broker.
+    none_is_left: bool,
 }
 
 impl Reports {
@@ -34,12 +36,25 @@ impl Reports {
         self.lock().missing > 0
     }
 
-    /// What became of each alert.
-    pub(super) fn take(&self) -> Vec<Fate> {
+    /// What became of each alert. A broker refuses alerts together, and not only the one that it cannot take: none
+    /// counts as refused that was not alone.
+    pub(super) fn take(&self) -> Result<Vec<Fate>, Failure> {
         let mut state = self.lock();
         state.complaint = None;
-        let fates = std::mem::take(&mut state.fates);
-        fates.into_iter().map(|fate| fate.unwrap_or_else(|| Fate::Again("no report".to_owned()))).collect()
+        let fates = std::mem::take(&mut state.fates).into_iter();
+        let mut fates: Vec<Fate> =
+            fates.map(|fate| fate.unwrap_or_else(|| Fate::Again("no report".to_owned()))).collect();
+        if fates.len() > 1 {
+            let some_are_taken = fates.contains(&Fate::Delivered);
+            for fate in &mut fates {
+                match fate {
+                    Fate::Refused(reason) if some_are_taken => *fate = Fate::Again(std::mem::take(reason)),
+                    Fate::Refused(reason) => return Err(Failure::Refused(std::mem::take(reason))),
+                    Fate::Delivered | Fate::Again(_) => {}
+                }
+            }
+        }
+        Ok(fates)
     }
 
     pub(super) fn note(&self, index: usize, error: &KafkaError) {
@@ -59,10 +74,24 @@ impl Reports {
 
     /// An error, and what led to it.
     pub(super) fn reason(&self, error: &KafkaError) -> String {
+        let says_little = matches!(
+            error.rdkafka_error_code(),
+            Some(
+                RDKafkaErrorCode::BrokerTransportFailure
+                    | RDKafkaErrorCode::MessageTimedOut
+                    | RDKafkaErrorCode::OperationTimedOut
+            )
+        );
         match &self.lock().complaint {
+            Some(complaint) if says_little => complaint.clone(),
             Some(complaint) => format!("{error}; {complaint}"),
             None => error.to_string(),
         }
+    }
+
+    /// Whether the client has found no broker that it can speak to.
+    pub(super) fn say_none_is_left(&self) -> bool {
+        self.lock().none_is_left
     }
 
     fn put(&self, index: usize, fate: Fate) {
@@ -82,10 +111,22 @@ impl Reports {
 impl ClientContext for Reports {
     fn log(&self, _: RDKafkaLogLevel, facility: &str, message: &str) {
         tracing::debug!("librdkafka {facility}: {message}");
+        // What became of a connection. It begins with the name of a thread.
+        if facility == "FAIL" {
+            let complaint = message.split_once("]: ").map_or(message, |(_, rest)| rest);
+            self.lock().complaint = Some(in_our_words(complaint));
+        }
     }
 
-    fn error(&self, _: KafkaError, reason: &str) {
-        self.lock().complaint = Some(reason.to_owned());
+    fn error(&self, error: KafkaError, reason: &str) {
+        let mut state = self.lock();
+        if error.rdkafka_error_code() == Some(RDKafkaErrorCode::AllBrokersDown) {
+            // Why each of them is was said before.
+            state.none_is_left = true;
+            state.complaint.get_or_insert_with(|| reason.to_owned());
+        } else {
+            state.complaint = Some(in_our_words(reason));
+        }
     }
 }
 
@@ -98,4 +139,26 @@ impl ProducerContext for Reports {
             Err((error, _)) => self.note(index, error),
         }
     }
+}
+
+/// What librdkafka says, with the keys of this configuration.
+fn in_our_words(complaint: &str) -> String {
+    const STRANGER: &str = "certificate verify failed";
+    let text = complaint
+        .replace("ssl.key.location and ssl.certificate.location", "`key` and `certificate`")
+        .replace("security.protocol", "`tls` and `sasl`");
+    let hint = if text.contains(STRANGER) {
+        "; its certificate is by none of the authorities in `ca`, for another host, or out of date"
+    } else if text.contains("certificate required") {
+        "; name `certificate` and `key`"
+    } else if text.contains("in state SSL_HANDSHAKE") {
+        "; does it speak TLS?"
+    } else if text.contains("in state APIVERSION_QUERY") && !text.contains("ssl://") {
+        "; does it want `tls`?"
+    } else {
+        ""
+    };
+    // Behind it is advice on other keys.
+    let end = text.find(STRANGER).map_or(text.len(), |at| at + STRANGER.len());
+    text[..end].to_owned() + hint
 }
