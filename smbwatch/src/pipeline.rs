@@ -23,7 +23,7 @@ use crate::enrich::questions::Wanted;
 use crate::metrics::scrapes::Scrapes;
 use crate::metrics::{Summary, serve};
 use crate::novelty::Memory;
-use crate::probe::{Probe, clsact, let_go_of_code};
+use crate::probe::{Probe, clsact, let_go_of_program};
 use crate::ranges::is_public;
 use crate::runtime::Runtimes;
 use crate::sink::{self, Format, Outlet};
@@ -119,7 +119,7 @@ async fn watch(given: Given, config: Config, run_dir: &Path, format: Format) -> 
                 started = Some(Instant::now() + STARTED);
             }
             () = until(started), if !programs.have_work() => {
-                let_go_of_code();
+                let_go_of_program();
                 started = None;
             }
             () = until(stages.next_release()) => stages.release(Instant::now()),

@@ -37,7 +37,7 @@ use excepted::{Excepted, Slots};
 pub use flows::Flows;
 use interfaces::Layer;
 pub use lock::Lock;
-pub use memory::let_go_of_code;
+pub use memory::let_go_of_program;
 pub use permission::check_permission;
 use plan::Target;
 pub use tables::settings;

@@ -137,7 +137,7 @@ fn make(config: &SinkConfig, format: Format) -> anyhow::Result<Kind> {
         Target::Journald(target) => Box::new(journald::Journald::new(target.socket.clone())),
         Target::Webhook(target) => Box::new(webhook::Webhook::new(target)?),
         Target::Elasticsearch(target) => Box::new(elasticsearch::Elasticsearch::new(target)?),
-        Target::Kafka(target) => Box::new(kafka::Kafka::new(target.clone())),
+        Target::Kafka(target) => Box::new(kafka::Kafka::new(target)?),
         Target::Otlp(target) => Box::new(otlp::Otlp::new(target)?),
     };
     Ok(Kind::Sink(sink))

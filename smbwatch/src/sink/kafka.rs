@@ -17,25 +17,23 @@ use settings::settings;
 
 /// How long a broker may take to take a batch.
 const EXCHANGE: Duration = Duration::from_secs(20);
-const POLL: Duration = Duration::from_millis(100);
+/// How long reports are waited for at once; rdkafka waits on when there was one.
+const POLL: Duration = Duration::from_millis(5);
 
 pub(super) struct Kafka {
     target: KafkaTarget,
-    /// Or why there are none.
-    settings: anyhow::Result<ClientConfig>,
+    settings: ClientConfig,
     /// None before it is needed, and after it has come to an end.
     producer: Option<BaseProducer<Reports>>,
 }
 
 impl Kafka {
-    pub(super) fn new(target: KafkaTarget) -> Self {
-        let settings = settings(&target, EXCHANGE);
-        Self { target, settings, producer: None }
+    pub(super) fn new(target: &KafkaTarget) -> anyhow::Result<Self> {
+        Ok(Self { target: target.clone(), settings: settings(target, EXCHANGE)?, producer: None })
     }
 
     fn connect(&self) -> anyhow::Result<BaseProducer<Reports>> {
-        let settings = self.settings.as_ref().map_err(|error| anyhow!("{error:#}"))?;
-        settings.create_with_context(Reports::default()).context("start a producer")
+        self.settings.create_with_context(Reports::default()).context("start a producer")
     }
 }
 
@@ -63,24 +61,29 @@ impl Sink for Kafka {
             }
             producer.poll(POLL);
         }
-        let fates = producer.context().take()?;
+        let told = producer.context().take();
         // One that is lost for its broker, as after its topic was made anew, would never deliver again. Another begins
         // with a new identity.
-        if fates.contains(&Fate::Delivered) {
+        let is_heard = match &told {
+            Ok(fates) => fates.contains(&Fate::Delivered),
+            Err(failure) => matches!(failure, Failure::Refused(_)),
+        };
+        if is_heard {
             self.producer = Some(producer);
         }
-        Ok(fates)
+        told
     }
 
     fn check(&mut self) -> Result<(), Failure> {
         const PATIENCE: Duration = Duration::from_secs(10);
         const ASK: Duration = Duration::from_secs(1);
+        const SETTLE: Duration = Duration::from_millis(100);
         let producer = self.connect().map_err(Failure::later)?;
         let until = Instant::now() + PATIENCE;
         loop {
             let asked = producer.client().fetch_metadata(None, ASK);
             let Err(error) = asked else { return Ok(()) };
-            producer.poll(POLL);
+            producer.poll(SETTLE);
             let reports = producer.context();
             if reports.say_none_is_left() || Instant::now() > until {
                 let reason = reports.reason(&error);
