@@ -1,24 +1,28 @@
 //! Where alerts go: what the `[[sinks]]` mean.
 
+mod file;
 mod kafka;
 mod receiver;
+mod syslog;
 mod template;
 mod url;
+mod webhook;
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::HashSet;
 use std::ops::RangeInclusive;
 use std::path::PathBuf;
-use std::time::Duration;
 
-use hyper::header::HeaderName;
 use serde::Deserialize;
 
-use super::file;
+use super::file as text;
 use crate::sink::{Filter, Secret};
+pub use file::{Compress, FileTarget};
 pub use kafka::{KafkaTarget, Mechanism, Sasl};
 pub use receiver::{End, Receiver};
+pub use syslog::{Facility, Payload, SyslogTarget};
 pub use template::Template;
 pub use url::Url;
+pub use webhook::{Body, WebhookTarget};
 
 const MIB: u64 = 1 << 20;
 /// Files of such sizes are bounded well.
@@ -64,104 +68,6 @@ pub enum Target {
 #[serde(deny_unknown_fields)]
 pub struct StdoutTarget {}
 
-/// A file of one document a line.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct FileTarget {
-    /// The file.
-    pub path: PathBuf,
-    /// MiB from which on it is rotated; 0: never for its size.
-    #[serde(default)]
-    pub rotate_mib: u64,
-    /// Hours after which it is rotated; 0: never for its age.
-    #[serde(default)]
-    pub rotate_hours: u32,
-    /// Old files that are kept.
-    #[serde(default = "seven")]
-    pub keep: u32,
-    /// What is done with old files.
-    #[serde(default)]
-    pub compress: Compress,
-    /// Every batch is on disk before it counts as delivered.
-    #[serde(default)]
-    pub fsync: bool,
-}
-
-/// What is done with old files.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Compress {
-    /// They are compressed by gzip.
-    #[default]
-    Gzip,
-    /// They stay as they are.
-    None,
-}
-
-/// A syslog receiver.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct SyslogTarget {
-    /// Where it listens.
-    pub address: Receiver,
-    /// What is sent.
-    #[serde(default)]
-    pub format: Payload,
-    /// As which part of a system.
-    #[serde(default)]
-    pub facility: Facility,
-    /// Certificates of the authorities that are trusted; without it, those of the system.
-    pub ca: Option<PathBuf>,
-}
-
-/// What a syslog message says.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Payload {
-    /// The document.
-    #[default]
-    Json,
-    /// Its main fields, in the Common Event Format.
-    Cef,
-}
-
-/// A part of a system, RFC 5424, section 6.2.1.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "lowercase")]
-#[expect(missing_docs, reason = "the names are those of syslog(3)")]
-pub enum Facility {
-    #[default]
-    Daemon,
-    Auth,
-    Authpriv,
-    Local0,
-    Local1,
-    Local2,
-    Local3,
-    Local4,
-    Local5,
-    Local6,
-    Local7,
-}
-
-impl Facility {
-    pub(crate) const fn code(self) -> u8 {
-        match self {
-            Self::Daemon => 3,
-            Self::Auth => 4,
-            Self::Authpriv => 10,
-            Self::Local0 => 16,
-            Self::Local1 => 17,
-            Self::Local2 => 18,
-            Self::Local3 => 19,
-            Self::Local4 => 20,
-            Self::Local5 => 21,
-            Self::Local6 => 22,
-            Self::Local7 => 23,
-        }
-    }
-}
-
 /// The journal of systemd.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -173,64 +79,6 @@ pub struct JournaldTarget {
 
 fn journal_socket() -> PathBuf {
     PathBuf::from("/run/systemd/journal/socket")
-}
-
-/// A web service.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct WebhookTarget {
-    /// Where alerts are posted to.
-    pub url: Url,
-    /// How many at once.
-    pub body: Option<Body>,
-    /// What is sent of an alert, where it is not the document.
-    pub template: Option<Template>,
-    /// The key of an HMAC-SHA256 of the body.
-    pub hmac: Option<Secret>,
-    /// Further headers, whose values are keys.
-    #[serde(default)]
-    pub headers: BTreeMap<String, Secret>,
-    /// A token for the `Authorization` header.
-    pub bearer: Option<Secret>,
-    /// Certificates of the authorities that are trusted; without it, those of the system.
-    pub ca: Option<PathBuf>,
-}
-
-impl WebhookTarget {
-    /// Whether each alert is a request.
-    pub(crate) fn is_one_by_one(&self) -> bool {
-        self.template.is_some() || self.body == Some(Body::One)
-    }
-
-    fn check(&self) -> Result<(), String> {
-        if self.template.is_some() && self.body == Some(Body::Lines) {
-            return Err("a `template` makes one request of each alert; remove `body`".to_owned());
-        }
-        let is_ours = |name: &str| {
-            let bearer = if self.bearer.is_some() { "authorization" } else { "" };
-            [bearer, "content-type", "content-length", "host", "x-smbwatch-signature"].contains(&name)
-        };
-        for name in self.headers.keys() {
-            match HeaderName::from_bytes(name.as_bytes()) {
-                Ok(header) if is_ours(header.as_str()) => {
-                    return Err(format!("the header `{name}` is set already; remove it from `headers`"));
-                }
-                Ok(_) => {}
-                Err(_) => return Err(format!("`{name}` cannot be the name of a header")),
-            }
-        }
-        Ok(())
-    }
-}
-
-/// What one request holds.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Body {
-    /// One document a line.
-    Lines,
-    /// One document.
-    One,
 }
 
 /// A data stream.
@@ -278,20 +126,6 @@ fn data_stream() -> String {
     "logs-smbwatch.alert-default".to_owned()
 }
 
-const fn seven() -> u32 {
-    7
-}
-
-impl FileTarget {
-    pub(crate) fn size(&self) -> Option<u64> {
-        (self.rotate_mib > 0).then(|| self.rotate_mib.saturating_mul(MIB))
-    }
-
-    pub(crate) fn age(&self) -> Option<Duration> {
-        (self.rotate_hours > 0).then(|| Duration::from_secs(u64::from(self.rotate_hours) * 3600))
-    }
-}
-
 impl Target {
     /// Whether it takes an alert at once, or never.
     pub const fn is_local(&self) -> bool {
@@ -325,8 +159,8 @@ impl SinkConfig {
         Self { name: target.default_name(), filter: Filter::default(), spool_bytes: 0, target }
     }
 
-    fn of(sink: file::Sink) -> Result<Self, String> {
-        let file::Sink { name, severity, grades, spool_mib, target } = sink;
+    fn of(sink: text::Sink) -> Result<Self, String> {
+        let text::Sink { name, severity, grades, spool_mib, target } = sink;
         if let Some(name) = &name
             && (name.is_empty()
                 || !name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_".contains(&byte)))
@@ -362,7 +196,7 @@ impl SinkConfig {
     }
 
     /// Checks a list of sinks.
-    pub(super) fn all(sinks: Vec<file::Sink>) -> Result<Vec<Self>, String> {
+    pub(super) fn all(sinks: Vec<text::Sink>) -> Result<Vec<Self>, String> {
         let sinks: Vec<Self> = sinks.into_iter().map(Self::of).collect::<Result<_, _>>()?;
         let mut names = HashSet::new();
         match sinks.iter().find(|sink| !names.insert(&sink.name)) {

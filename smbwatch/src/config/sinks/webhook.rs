@@ -1,0 +1,68 @@
+//! What a sink of type `webhook` means.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+use hyper::header::HeaderName;
+use serde::Deserialize;
+
+use super::{Template, Url};
+use crate::sink::Secret;
+
+/// A web service.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct WebhookTarget {
+    /// Where alerts are posted to.
+    pub url: Url,
+    /// How many at once.
+    pub body: Option<Body>,
+    /// What is sent of an alert, where it is not the document.
+    pub template: Option<Template>,
+    /// The key of an HMAC-SHA256 of the body.
+    pub hmac: Option<Secret>,
+    /// Further headers, whose values are keys.
+    #[serde(default)]
+    pub headers: BTreeMap<String, Secret>,
+    /// A token for the `Authorization` header.
+    pub bearer: Option<Secret>,
+    /// Certificates of the authorities that are trusted; without it, those of the system.
+    pub ca: Option<PathBuf>,
+}
+
+impl WebhookTarget {
+    /// Whether each alert is a request.
+    pub(crate) fn is_one_by_one(&self) -> bool {
+        self.template.is_some() || self.body == Some(Body::One)
+    }
+
+    pub(super) fn check(&self) -> Result<(), String> {
+        if self.template.is_some() && self.body == Some(Body::Lines) {
+            return Err("a `template` makes one request of each alert; remove `body`".to_owned());
+        }
+        let is_ours = |name: &str| {
+            let bearer = if self.bearer.is_some() { "authorization" } else { "" };
+            [bearer, "content-type", "content-length", "host", "x-smbwatch-signature"].contains(&name)
+        };
+        for name in self.headers.keys() {
+            match HeaderName::from_bytes(name.as_bytes()) {
+                Ok(header) if is_ours(header.as_str()) => {
+                    return Err(format!("the header `{name}` is set already; remove it from `headers`"));
+                }
+                Ok(_) => {}
+                Err(_) => return Err(format!("`{name}` cannot be the name of a header")),
+            }
+        }
+        Ok(())
+    }
+}
+
+/// What one request holds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Body {
+    /// One document a line.
+    Lines,
+    /// One document.
+    One,
+}
