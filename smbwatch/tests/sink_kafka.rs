@@ -22,7 +22,7 @@ const SINK: &str = "[[sinks]]\ntype = \"kafka\"\nbrokers = [\"127.0.0.1:9092\"]\
 
 /// Starts an empty broker, which makes the topic when it is asked for it.
 fn start_broker(lab: &Lab, program: &Path) -> Guard {
-    let mut command = lab.at(End::Host, program);
+    let mut command = lab.as_nobody(End::Host, program);
     let listener = format!("tcp://{BROKER}");
     command.args(["broker", "--silent", "--listener-url", &listener]);
     command.args(["--advertised-listener-url", &listener, "--storage-engine", "memory://tansu/"]);
