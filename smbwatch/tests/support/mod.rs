@@ -5,6 +5,7 @@ pub mod skip;
 pub mod guard;
 pub mod kernel;
 pub mod lab;
+pub mod stranger;
 pub mod container;
 pub mod peer;
 pub mod heir;
