@@ -18,6 +18,7 @@ pub mod folder;
 pub mod listener;
 pub mod server;
 pub mod otlp;
+pub mod receivers;
 pub mod ecs;
 pub mod mapping;
 pub mod crowd;
