@@ -19,6 +19,7 @@ pub mod listener;
 pub mod server;
 pub mod otlp;
 pub mod receivers;
+pub mod pace;
 pub mod ecs;
 pub mod mapping;
 pub mod crowd;
