@@ -166,7 +166,7 @@ fn reply(verdict: &Verdict, taken: String) -> Reply {
 pub fn lines(asked: &Asked) -> Vec<String> {
     let body = std::str::from_utf8(&asked.body).expect("UTF-8");
     assert!(body.ends_with('\n'), "the last line is whole");
-    body.lines().map(|line| whole(line)).collect()
+    body.lines().map(whole).collect()
 }
 
 /// The identifiers of the documents of a request to `_bulk`, whose actions are as they should be.
