@@ -6,6 +6,7 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
 
 use hyper_util::rt::TokioIo;
 use rcgen::{CertifiedKey, generate_simple_self_signed};
@@ -16,6 +17,7 @@ use tokio::runtime::Builder;
 use tokio::sync::oneshot;
 use tokio_rustls::TlsAcceptor;
 
+use super::agent::PATIENCE;
 use super::lab::{End, Lab};
 
 pub trait Bytes: AsyncRead + AsyncWrite + Unpin + Send {}
@@ -61,15 +63,26 @@ impl Listener {
         identity: Option<&Identity>,
         serve: impl Fn(Stream) + Send + 'static,
     ) -> Self {
-        let listener = lab.inside(End::Host, || {
+        let listen = || {
             let socket = socket2::Socket::new(socket2::Domain::IPV4, socket2::Type::STREAM, None)?;
             socket.set_reuse_address(true)?;
             socket.bind(&SocketAddr::from(([127, 0, 0, 1], port)).into())?;
             socket.listen(16)?;
             socket.set_nonblocking(true)?;
             io::Result::Ok(std::net::TcpListener::from(socket))
+        };
+        let deadline = Instant::now() + PATIENCE;
+        let listener = lab.inside(End::Host, || {
+            loop {
+                match listen() {
+                    // A process that another test is about to start has, for a moment, what was open here.
+                    Err(error) if error.kind() == io::ErrorKind::AddrInUse && Instant::now() < deadline => {
+                        std::thread::sleep(Duration::from_millis(5));
+                    }
+                    listener => break listener.expect("listen"),
+                }
+            }
         });
-        let listener = listener.expect("listen");
         let tls = identity.map(|identity| TlsAcceptor::from(Arc::new(identity.config.clone())));
         let (stop, stopped) = oneshot::channel();
         let thread = std::thread::spawn(move || {
