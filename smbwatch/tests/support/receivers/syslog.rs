@@ -97,10 +97,11 @@ impl<'a> Syslog<'a> {
                  input(type=\"imtcp\" port=\"6514\" ruleset=\"in\")\n"
             ),
         };
+        // In direct mode it reads nothing more before it has written.
         let config = format!(
             "global(workDirectory=\"{folder}\" maxMessageSize=\"1m\")\n\
              template(name=\"out\" type=\"string\" string=\"%pri% %hostname% %app-name% %procid% %msgid% %msg%\\n\")\n\
-             ruleset(name=\"in\") {{ action(type=\"omfile\" file=\"{}\" template=\"out\" asyncWriting=\"off\" flushOnTXEnd=\"on\") }}\n\
+             ruleset(name=\"in\" queue.type=\"Direct\") {{ action(type=\"omfile\" file=\"{}\" template=\"out\" asyncWriting=\"off\" flushOnTXEnd=\"on\") }}\n\
              {input}",
             self.output().display()
         );
