@@ -5,6 +5,8 @@ pub mod kafka;
 pub mod syslog;
 pub mod web;
 
+use std::os::fd::AsFd as _;
+use std::os::unix::net::UnixDatagram;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
@@ -13,6 +15,7 @@ use std::sync::mpsc::{RecvTimeoutError, Sender, channel};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
@@ -134,6 +137,18 @@ impl Process {
 
     pub fn id(&self) -> u32 {
         self.child.id()
+    }
+
+    /// Kills it once it has stopped reading and its socket is full: whoever writes is waiting.
+    pub fn kill_with_full_socket(mut self, socket: &Path) {
+        self.pauses = None;
+        let _ = kill(Pid::from_raw(self.child.id().cast_signed()), Signal::SIGSTOP);
+        let probe = UnixDatagram::unbound().expect("a socket");
+        probe.connect(socket).expect("connect");
+        wait_until("the socket is full", || {
+            let mut ready = [PollFd::new(probe.as_fd(), PollFlags::POLLOUT)];
+            poll(&mut ready, PollTimeout::ZERO).expect("look at the socket") == 0
+        });
     }
 
     /// From now on it runs for a moment now and then, or all the time.

@@ -16,6 +16,7 @@ pub struct Journal<'a> {
     /// Its folders last as long as this process.
     holder: Process,
     process: Option<Process>,
+    dying: bool,
 }
 
 impl<'a> Journal<'a> {
@@ -25,7 +26,7 @@ impl<'a> Journal<'a> {
                       mkdir -p /run/systemd/journal /run/log/journal /run/of-a-test && exec sleep infinity";
         let mut command = lab.at(End::Host, "unshare");
         command.args(["--mount", "--propagation", "private", "sh", "-c", script]);
-        let journal = Self { lab, holder: Process::start(&mut command), process: None };
+        let journal = Self { lab, holder: Process::start(&mut command), process: None, dying: false };
         wait_until("there are folders", || journal.inside("run/of-a-test").exists());
         journal
     }
@@ -56,6 +57,7 @@ impl Receiver for Journal<'_> {
     }
 
     fn start(&mut self, mood: Mood) {
+        self.dying = matches!(mood, Mood::Dying);
         if matches!(mood, Mood::Busy) {
             return syslog::abandon(&self.socket());
         }
@@ -70,7 +72,10 @@ impl Receiver for Journal<'_> {
     }
 
     fn stop(&mut self) {
-        self.process = None;
+        match self.process.take() {
+            Some(process) if self.dying => process.kill_with_full_socket(&self.socket()),
+            Some(_) | None => {}
+        }
     }
 
     fn arrived(&mut self) -> Vec<String> {

@@ -38,6 +38,7 @@ pub struct Syslog<'a> {
     way: Way,
     certificate: PathBuf,
     process: Option<Process>,
+    dying: bool,
     door: Option<Door>,
 }
 
@@ -48,7 +49,7 @@ impl<'a> Syslog<'a> {
             generate_simple_self_signed(["localhost".to_owned()]).expect("a certificate");
         fs::write(&certificate, cert.pem()).expect("write the certificate");
         fs::write(lab.folder().join("key.pem"), signing_key.serialize_pem()).expect("write the key");
-        Self { lab, way, certificate, process: None, door: None }
+        Self { lab, way, certificate, process: None, dying: false, door: None }
     }
 
     /// The lines that have come, in order: priority, host, program, process, kind and document of each.
@@ -124,6 +125,7 @@ impl Receiver for Syslog<'_> {
     }
 
     fn start(&mut self, mood: Mood) {
+        self.dying = matches!(mood, Mood::Dying);
         if matches!(mood, Mood::Busy) {
             match self.way {
                 Way::Unix => abandon(&self.socket()),
@@ -146,7 +148,13 @@ impl Receiver for Syslog<'_> {
     }
 
     fn stop(&mut self) {
-        (self.process, self.door) = (None, None);
+        match self.process.take() {
+            Some(process) if self.dying && self.way == Way::Unix => {
+                process.kill_with_full_socket(&self.socket())
+            }
+            Some(_) | None => {}
+        }
+        self.door = None;
         // A line that it was just writing is torn by its own end.
         let whole: usize = self.lines().iter().map(|line| line.len() + 1).sum();
         if let Ok(file) = fs::File::options().write(true).open(self.output()) {

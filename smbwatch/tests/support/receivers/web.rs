@@ -16,7 +16,7 @@ use crate::support::otlp;
 use crate::support::server::{Asked, Reply, Server};
 
 /// Requests that a busy receiver sends away before it counts as one that has: one of each way.
-const WAYS: usize = 3;
+const WAYS: usize = 4;
 
 /// What it is.
 #[derive(Clone, Copy)]
@@ -128,9 +128,10 @@ impl Receiver for Web<'_> {
             Way::OtlpGrpc => Box::new(otlp::Receiver::start(self.lab, 4317, None, move |request, _| {
                 match judge(records(request)) {
                     Verdict::Taken => Ok(otlp::taken()),
-                    Verdict::Later(0) => Err(Status::unavailable("busy")),
-                    Verdict::Later(1) => Err(Status::aborted("busy")),
-                    Verdict::Later(_) => Err(Status::deadline_exceeded("busy")),
+                    Verdict::Later(1) => Err(Status::unavailable("busy")),
+                    Verdict::Later(2) => Err(Status::aborted("busy")),
+                    Verdict::Later(3) => Err(Status::deadline_exceeded("busy")),
+                    Verdict::Later(_) => Err(Status::data_loss("busy")),
                     Verdict::Never => Err(Status::invalid_argument("never")),
                     Verdict::Silence => Err(otlp::silence()),
                 }
@@ -154,8 +155,9 @@ impl Receiver for Web<'_> {
 fn reply(verdict: &Verdict, taken: String) -> Reply {
     match verdict {
         Verdict::Taken => Reply::Answer(200, taken),
-        Verdict::Later(0) => Reply::Answer(503, String::new()),
-        Verdict::Later(1) => Reply::Answer(429, String::new()),
+        Verdict::Later(1) => Reply::Answer(503, String::new()),
+        Verdict::Later(2) => Reply::Answer(429, String::new()),
+        // Twice: a connection that was kept may have been closed, but not the new one that takes its place.
         Verdict::Later(_) => Reply::Cut,
         Verdict::Never => Reply::Answer(400, String::new()),
         Verdict::Silence => Reply::Hang,
