@@ -1,4 +1,5 @@
-//! A real broker that is down at first, dies with all that it had and comes back: every alert is in the topic, in order, under its host.
+//! A real broker that is down at first, dies with all that it had and comes back: every alert is in the topic, in order,
+//! under its host.
 
 mod support;
 

@@ -8,12 +8,11 @@ use std::path::Path;
 use std::process::Stdio;
 use std::sync::{Arc, Mutex};
 
-use serde_json::Value;
 use smbwatch::config::Config;
 use smbwatch::sink::{self, Format};
-use support::agent::text;
 use support::alerts::{Maker, close, send, start, wait_for};
 use support::lab::{End, Lab};
+use support::receivers::web::lines;
 use support::server::{Reply, Server};
 
 const CONFIG: &str = "[[sinks]]\ntype = \"webhook\"\nurl = \"http://127.0.0.1:8080/\"";
@@ -43,10 +42,8 @@ fn what_was_spooled_survives_kill_9() {
     let arrived: Arc<Mutex<HashSet<String>>> = Arc::default();
     let taken = Arc::clone(&arrived);
     let _server = Server::start(&lab, 8080, move |asked| {
-        let body = String::from_utf8(asked.body).expect("UTF-8");
-        for line in body.lines() {
-            let document: Value = serde_json::from_str(line).expect("a whole document");
-            assert!(taken.lock().expect("the documents").insert(text(&document, "event.id").to_owned()));
+        for id in lines(&asked) {
+            assert!(taken.lock().expect("the documents").insert(id));
         }
         Reply::Answer(200, String::new())
     });
