@@ -7,9 +7,9 @@ use std::fs;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
-use support::agent::text;
 use support::alerts::{Maker, close, resident, send, send_at, start, wait_for};
 use support::lab::Lab;
+use support::receivers::web::lines;
 use support::server::{Reply, Server};
 
 const WEBHOOK: &str = "[[sinks]]\ntype = \"webhook\"\nurl = \"http://127.0.0.1:8080/\"\nspool_mib = 128";
@@ -58,12 +58,7 @@ fn none_of_a_thousand_alerts_a_second_is_lost() {
     let arrived: Arc<Mutex<BTreeSet<String>>> = Arc::default();
     let seen = Arc::clone(&arrived);
     let server = Server::start(&lab, 8080, move |asked| {
-        let body = String::from_utf8(asked.body).expect("UTF-8");
-        let ids = body.lines().map(|line| {
-            let document = serde_json::from_str(line).expect("a whole document");
-            text(&document, "event.id").to_owned()
-        });
-        seen.lock().expect("what arrived").extend(ids);
+        seen.lock().expect("what arrived").extend(lines(&asked));
         Reply::Answer(204, String::new())
     });
     made.extend(send_at(&sink, &mut maker, 1000, BACK));

@@ -3,11 +3,12 @@
 mod support;
 
 use std::fs;
+use std::process::Command;
 
 use support::agent::PROGRAM;
 use support::broker::{Broker, front};
 use support::lab::{End, Lab};
-use support::listener::Identity;
+use support::listener::{Identity, Listener};
 use support::sasl::User;
 use support::server::{Reply, Server};
 
@@ -16,11 +17,13 @@ fn each_sink_that_cannot_be_reached_is_named() {
     let Some(lab) = Lab::make("each_sink_that_cannot_be_reached_is_named") else { return };
     let key = lab.folder().join("key");
     fs::write(&key, "topsecret").expect("write the key");
+    let _collector = Listener::start(&lab, 4317, None, drop);
     let _server = Server::start(&lab, 9200, |asked| {
         let right = asked.headers.get("authorization").is_some_and(|value| value == "ApiKey right");
         Reply::Answer(if right { 200 } else { 401 }, String::new())
     });
     let elastic = "type = \"elasticsearch\"\nurl = \"http://127.0.0.1:9200\"";
+    let otlp = |more: &str| format!("type = \"otlp\"\nurl = \"http://127.0.0.1:{more}");
     let key = key.display();
     for (sink, message) in [
         ("type = \"stdout\"".to_owned(), None),
@@ -37,6 +40,13 @@ fn each_sink_that_cannot_be_reached_is_named() {
             "type = \"webhook\"\nname = \"siem\"\nurl = \"http://127.0.0.1:1/secret\"".to_owned(),
             Some("sink siem: connect to http://127.0.0.1:1: Connection refused (os error 111)"),
         ),
+        (otlp("4317\""), None),
+        (otlp("4317\"\nprotocol = \"http\""), None),
+        (otlp("1\""), Some("sink otlp: connect to http://127.0.0.1:1: Connection refused (os error 111)")),
+        (
+            otlp("1\"\nprotocol = \"http\""),
+            Some("sink otlp: connect to http://127.0.0.1:1: Connection refused (os error 111)"),
+        ),
         (
             "type = \"journald\"\nsocket = \"/no/such\"".to_owned(),
             Some(
@@ -48,16 +58,15 @@ fn each_sink_that_cannot_be_reached_is_named() {
             "type = \"syslog\"\naddress = \"tcp://127.0.0.1:2\"".to_owned(),
             Some("sink syslog: connect to tcp://127.0.0.1:2: Connection refused (os error 111)"),
         ),
+        (
+            "type = \"syslog\"\naddress = \"unix:///no/such\"".to_owned(),
+            Some(
+                "sink syslog: connect to unix:///no/such; does a receiver listen there?: No such file or directory \
+                 (os error 2)",
+            ),
+        ),
     ] {
-        let path = lab.folder().join("smbwatch.toml");
-        fs::write(&path, format!("[[sinks]]\n{sink}\n")).expect("write the configuration");
-        let mut check = lab.at(End::Host, PROGRAM);
-        let output =
-            check.arg("check").arg("--connect").arg(&path).env("RIGHT", "right").output().expect("check");
-        let said = String::from_utf8_lossy(&output.stderr);
-        let expected = message.map(|message| format!("smbwatch: {message}\n")).unwrap_or_default();
-        assert_eq!(said, expected, "{sink}");
-        assert_eq!(output.status.code(), Some(if message.is_some() { 2 } else { 0 }), "{sink}");
+        expect(&lab, lab.at(End::Host, PROGRAM), &sink, message);
     }
 }
 
@@ -126,4 +135,85 @@ fn a_cluster_that_is_spoken_to_wrongly_is_named() {
         assert_eq!(said.is_empty(), parts.is_empty(), "{sink}\n{said}");
         assert_eq!(output.status.code(), Some(if parts.is_empty() { 0 } else { 2 }), "{sink}");
     }
+}
+
+#[test]
+fn each_receiver_that_is_not_trusted_is_named() {
+    let Some(lab) = Lab::make("each_receiver_that_is_not_trusted_is_named") else { return };
+    let identity = |name: &str, protocol: &[u8]| {
+        let folder = lab.folder().join(name);
+        fs::create_dir(&folder).expect("create a folder");
+        Identity::make(&folder, protocol)
+    };
+    let [web, grpc, another] =
+        [identity("web", b"http/1.1"), identity("grpc", b"h2"), identity("another", b"http/1.1")];
+    let _listeners = [(8443, Some(&web)), (4317, Some(&grpc))]
+        .map(|(port, identity)| Listener::start(&lab, port, identity, drop));
+    // It answers what it does not understand.
+    let _plain = Server::start(&lab, 8080, |_| Reply::Answer(200, String::new()));
+    let issuer = "; name the authority that has issued it by `ca`";
+    for (kind, scheme, port, more, identity) in [
+        ("webhook", "url = \"https", 8443, "", &web),
+        ("elasticsearch", "url = \"https", 8443, "", &web),
+        ("otlp", "url = \"https", 4317, "", &grpc),
+        ("otlp", "url = \"https", 8443, "protocol = \"http\"", &web),
+        ("syslog", "address = \"tls", 8443, "", &web),
+    ] {
+        let expect = |host: &str, port: u16, ca: Option<&Identity>, said: Option<&str>| {
+            let place = format!("{scheme}://{host}:{port}");
+            let ca = ca.map(|identity| format!("ca = \"{}\"", identity.ca.display())).unwrap_or_default();
+            let sink = format!("type = \"{kind}\"\n{place}\"\n{more}\n{ca}");
+            let (_, url) = place.split_once('"').expect("a URL");
+            let message = said.map(|said| format!("sink {kind}: connect to {url}: {said}"));
+            self::expect(&lab, lab.at(End::Host, PROGRAM), &sink, message.as_deref());
+        };
+        // There is more to ask of a cluster, which hangs up.
+        if kind != "elasticsearch" {
+            expect("localhost", port, Some(identity), None);
+        }
+        let peer = "invalid peer certificate: ";
+        // An authority of the same name; and those of the system.
+        expect("localhost", port, Some(&another), Some(&format!("{peer}BadSignature{issuer}")));
+        expect("localhost", port, None, Some(&format!("{peer}UnknownIssuer{issuer}")));
+        let name = "certificate not valid for name \"127.0.0.1\"; certificate is only valid for \
+                    DnsName(\"localhost\")";
+        expect("127.0.0.1", port, Some(identity), Some(&format!("{peer}{name}")));
+        let corrupt = "received corrupt message of type InvalidContentType; TLS is not spoken there";
+        expect("localhost", 8080, Some(identity), Some(corrupt));
+    }
+    let sink = format!("type = \"otlp\"\nurl = \"https://localhost:8443\"\nca = \"{}\"", web.ca.display());
+    let message = "sink otlp: connect to https://localhost:8443: received fatal alert: NoApplicationProtocol; \
+                   something else is spoken there; correct `url` or `protocol`";
+    expect(&lab, lab.at(End::Host, PROGRAM), &sink, Some(message));
+}
+
+#[test]
+fn a_file_that_cannot_be_written_is_named() {
+    let Some(lab) = Lab::make("a_file_that_cannot_be_written_is_named") else { return };
+    let disk = lab.folder().join("disk");
+    fs::create_dir(&disk).expect("create a folder");
+    let path = disk.join("alerts").display().to_string();
+    let sink = |path: &str| format!("type = \"file\"\nname = \"all\"\npath = \"{path}\"");
+    let message =
+        "sink all: open /no/such/alerts; does its folder exist?: No such file or directory (os error 2)";
+    expect(&lab, lab.at(End::Host, PROGRAM), &sink("/no/such/alerts"), Some(message));
+    expect(&lab, lab.at(End::Host, PROGRAM), &sink(&path), None);
+    // Root may write wherever the file system lets it.
+    let mut check = lab.at(End::Host, "unshare");
+    check.args(["--mount", "sh", "-c", "mount -t tmpfs -o ro none \"$0\" && exec \"$@\""]);
+    check.arg(&disk).arg(PROGRAM);
+    let message = format!("sink all: open {path}: Read-only file system (os error 30)");
+    expect(&lab, check, &sink(&path), Some(&message));
+}
+
+/// Checks a sink, and expects a message or success.
+fn expect(lab: &Lab, mut check: Command, sink: &str, message: Option<&str>) {
+    let path = lab.folder().join("smbwatch.toml");
+    fs::write(&path, format!("[[sinks]]\n{sink}\n")).expect("write the configuration");
+    let output =
+        check.arg("check").arg("--connect").arg(&path).env("RIGHT", "right").output().expect("check");
+    let said = String::from_utf8_lossy(&output.stderr);
+    let expected = message.map(|message| format!("smbwatch: {message}\n")).unwrap_or_default();
+    assert_eq!(said, expected, "{sink}");
+    assert_eq!(output.status.code(), Some(if message.is_some() { 2 } else { 0 }), "{sink}");
 }

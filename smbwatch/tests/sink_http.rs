@@ -1,5 +1,4 @@
-//! Web sinks against servers that are down, busy, particular, and die: what arrived and what is counted as lost
-//! is what was made.
+//! What web sinks ask for, and what they make of the answers.
 
 mod support;
 
@@ -9,10 +8,10 @@ use std::sync::{Arc, Mutex};
 
 use ring::hmac;
 use serde_json::{Value, json};
-use support::agent::text;
 use support::alerts::{Maker, close, send, start, wait_for};
 use support::lab::Lab;
 use support::listener::Identity;
+use support::receivers::web::{bulk_answer, bulk_documents, lines};
 use support::server::{Asked, Reply, Server};
 
 const KEY: &str = "c2VjcmV0OmtleQ==";
@@ -35,25 +34,11 @@ impl Stream {
         assert_eq!(asked.headers["content-type"], "application/x-ndjson");
         assert_eq!(asked.headers["authorization"], format!("ApiKey {KEY}"));
         self.asked += 1;
-        let body = String::from_utf8(asked.body.clone()).expect("UTF-8");
-        assert!(body.ends_with('\n'));
-        let lines: Vec<Value> = body.lines().map(|line| serde_json::from_str(line).expect("JSON")).collect();
-        let items: Vec<Value> = lines
-            .chunks(2)
-            .map(|pair| {
-                let [action, document] = pair else { panic!("an action without a document") };
-                let id = action["create"]["_id"].as_str().expect("an identifier");
-                assert_eq!(action, &json!({ "create": { "_id": id } }));
-                assert_eq!(text(document, "event.id"), id);
-                assert!(!text(document, "@timestamp").is_empty());
-                json!({ "create": self.item(id) })
-            })
-            .collect();
+        let items = bulk_documents(asked).iter().map(|id| self.item(id)).collect();
         if self.cut.contains(&self.asked) {
             return Reply::Cut;
         }
-        let errors = items.iter().any(|item| item["create"]["status"] != 201);
-        Reply::Answer(200, json!({ "took": 1, "errors": errors, "items": items }).to_string())
+        Reply::Answer(200, bulk_answer(items))
     }
 
     fn item(&mut self, id: &str) -> Value {
@@ -134,12 +119,7 @@ fn a_webhook_is_signed_and_a_refused_alert_takes_no_other_with_it() {
             .map(|byte| u8::from_str_radix(&digits[2 * byte..2 * byte + 2], 16).expect("hexadecimal"))
             .collect();
         hmac::verify(&key, &asked.body, &signature).expect("the signature");
-        let body = String::from_utf8(asked.body).expect("UTF-8");
-        let ids = body.lines().map(|line| {
-            let document: Value = serde_json::from_str(line).expect("a whole document");
-            text(&document, "event.id").to_owned()
-        });
-        let ids: Vec<String> = ids.collect();
+        let ids = lines(&asked);
         if ids.len() > 64 {
             return Reply::Answer(413, String::new());
         }
@@ -155,24 +135,6 @@ fn a_webhook_is_signed_and_a_refused_alert_takes_no_other_with_it() {
     expected.remove(100);
     assert_eq!(*seen.lock().expect("the documents"), expected);
     close(sink);
-}
-
-#[test]
-fn a_service_that_never_answers_delays_no_other_sink() {
-    let Some(lab) = Lab::make("a_service_that_never_answers_delays_no_other_sink") else { return };
-    let _server = Server::start(&lab, 8080, |_| Reply::Hang);
-    let stuck = start(&lab, "[[sinks]]\ntype = \"webhook\"\nurl = \"http://127.0.0.1:8080/\"");
-    let path = lab.folder().join("alerts.ndjson");
-    let file = start(&lab, &format!("[[sinks]]\ntype = \"file\"\npath = \"{}\"", path.display()));
-    let mut maker = Maker::new();
-    for _ in 0..1000 {
-        let alert = Arc::new(maker.smb());
-        stuck.send(&alert);
-        file.send(&alert);
-    }
-    wait_for(&file, "all are in the file", |counts| counts.delivered == 1000);
-    let counts = wait_for(&stuck, "all are in the spool", |counts| counts.spooled == 1000);
-    assert_eq!((counts.delivered, counts.lost.total()), (0, 0));
 }
 
 #[test]
@@ -204,9 +166,8 @@ fn https_reaches_only_whom_the_authority_vouches_for() {
         if asked.path == "/" {
             return Reply::Answer(204, String::new());
         }
-        let documents = asked.body.split(|byte| *byte == b'\n').count() / 2;
-        let items = vec![json!({ "create": { "status": 201 } }); documents];
-        Reply::Answer(200, json!({ "errors": false, "items": items }).to_string())
+        let items = vec![json!({ "status": 201 }); bulk_documents(&asked).len()];
+        Reply::Answer(200, bulk_answer(items))
     });
     let sinks = [config("webhook", "a", "localhost"), config("elasticsearch", "b", "localhost")];
     // Its certificate has another name.

@@ -6,15 +6,13 @@ use std::collections::HashSet;
 use std::io::{BufRead as _, BufReader, Write as _};
 use std::path::Path;
 use std::process::Stdio;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 
-use serde_json::Value;
 use smbwatch::config::Config;
 use smbwatch::sink::{self, Format};
-use support::agent::text;
 use support::alerts::{Maker, close, send, start, wait_for};
 use support::lab::{End, Lab};
+use support::receivers::web::lines;
 use support::server::{Reply, Server};
 
 const CONFIG: &str = "[[sinks]]\ntype = \"webhook\"\nurl = \"http://127.0.0.1:8080/\"";
@@ -44,10 +42,8 @@ fn what_was_spooled_survives_kill_9() {
     let arrived: Arc<Mutex<HashSet<String>>> = Arc::default();
     let taken = Arc::clone(&arrived);
     let _server = Server::start(&lab, 8080, move |asked| {
-        let body = String::from_utf8(asked.body).expect("UTF-8");
-        for line in body.lines() {
-            let document: Value = serde_json::from_str(line).expect("a whole document");
-            assert!(taken.lock().expect("the documents").insert(text(&document, "event.id").to_owned()));
+        for id in lines(&asked) {
+            assert!(taken.lock().expect("the documents").insert(id));
         }
         Reply::Answer(200, String::new())
     });
@@ -59,59 +55,6 @@ fn what_was_spooled_survives_kill_9() {
     let missing: Vec<_> = safe.iter().filter(|id| !arrived.contains(*id)).collect();
     assert!(missing.is_empty(), "{missing:?}");
     close(sink);
-}
-
-#[test]
-fn a_full_disk_costs_alerts_and_each_is_counted() {
-    let Some(lab) = Lab::make("a_full_disk_costs_alerts_and_each_is_counted") else { return };
-    let arrived: Arc<Mutex<HashSet<String>>> = Arc::default();
-    let (taken, up) = (Arc::clone(&arrived), Arc::new(AtomicBool::new(false)));
-    let is_up = Arc::clone(&up);
-    let _server = Server::start(&lab, 8080, move |asked| {
-        if !is_up.load(Ordering::Acquire) {
-            return Reply::Answer(503, String::new());
-        }
-        let body = String::from_utf8(asked.body).expect("UTF-8");
-        let ids = body.lines().map(|line| {
-            let document: Value = serde_json::from_str(line).expect("a whole document");
-            text(&document, "event.id").to_owned()
-        });
-        taken.lock().expect("the documents").extend(ids);
-        Reply::Answer(200, String::new())
-    });
-    let disk = lab.folder().join("disk");
-    std::fs::create_dir(&disk).expect("create a folder");
-    let mut child = lab.at(End::Host, "unshare");
-    child.args(["--mount", "sh", "-c", "mount -t tmpfs -o size=3m none \"$0\" && exec \"$@\""]).arg(&disk);
-    child.arg(std::env::current_exe().expect("this test")).args([
-        "--exact",
-        "child_on_a_full_disk",
-        "--nocapture",
-    ]);
-    let mut child = child.env(CHILD, &disk).stdout(Stdio::piped()).spawn().expect("start the child");
-    let mut lines = BufReader::new(child.stdout.take().expect("a pipe")).lines().map_while(Result::ok);
-    assert!(lines.any(|line| line == "full"));
-    up.store(true, Ordering::Release);
-    let account =
-        lines.find_map(|line| line.strip_prefix("account ").map(str::to_owned)).expect("an account");
-    assert!(child.wait().expect("wait for the child").success());
-    let numbers: Vec<u64> = account.split(' ').filter_map(|word| word.parse().ok()).collect();
-    let [made, delivered, lost] = numbers[..] else { panic!("{account}") };
-    assert_eq!((made, arrived.lock().expect("the documents").len() as u64), (delivered + lost, delivered));
-    assert!(delivered > 0 && lost > 0, "{account}");
-}
-
-#[test]
-fn child_on_a_full_disk() {
-    let Some(folder) = std::env::var_os(CHILD) else { return };
-    let config = Config::parse(CONFIG, Path::new("test.toml"), None).expect("a configuration");
-    let sink = sink::start(&config.sinks[0], Path::new(&folder), Format::Json).expect("start the sink");
-    send(&sink, &mut Maker::new(), 3000);
-    let full = wait_for(&sink, "the queue is empty", |counts| counts.queued == 0);
-    assert!(full.lost.unspooled > 0 && full.spooled > 0, "{full:?}");
-    say("\nfull\n");
-    let counts = wait_for(&sink, "all is delivered", |counts| counts.spooled == 0);
-    say(&format!("account {} {} {}\n", counts.made, counts.delivered, counts.lost.total()));
 }
 
 /// Spools alerts, and says of each that it is safe, until it is killed.

@@ -89,7 +89,8 @@ fn a_sink_that_cannot_be_opened_ends_the_start() {
     let Some(lab) = Lab::make("a_sink_that_cannot_be_opened_ends_the_start") else { return };
     let ended = Agent::spawn(command(&lab, &both(Path::new("/no/such/folder/alerts")), &[])).wait();
     assert_eq!(ended.status.code(), Some(1));
-    let message = "smbwatch: sink file /no/such/folder/alerts: No such file or directory (os error 2)";
+    let message = "smbwatch: sink file /no/such/folder/alerts: open /no/such/folder/alerts; does its folder exist?: \
+                   No such file or directory (os error 2)";
     assert_eq!(ended.said, [message]);
 }
 

@@ -1,13 +1,11 @@
 //! A sink that is away for ten minutes at a thousand alerts a second, and back; and one that never answers beside another.
 
-use std::collections::HashMap;
-use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use crate::figure::{Figure, Reach};
-use crate::support::agent::text;
 use crate::support::alerts::{Maker, close, resident, send_at, start, wait_within};
 use crate::support::lab::Lab;
+use crate::support::pace::p99;
 use crate::support::server::{Reply, Server};
 
 const RATE: u32 = 1000;
@@ -18,10 +16,10 @@ const PACED: Duration = Duration::from_secs(10);
 pub fn measure() -> Option<Vec<Figure>> {
     let lab = crate::lab("absence")?;
     let mut figures = absence(&lab);
-    let alone = p99(&lab, "alone", &[]);
+    let alone = p99(&lab, PACED, &[]);
     let _silent = Server::start(&lab, 8081, |_| Reply::Hang);
     let silent = "[[sinks]]\ntype = \"webhook\"\nname = \"silent\"\nurl = \"http://127.0.0.1:8081/\"\nspool_mib = 4096";
-    let beside = p99(&lab, "beside", &[silent]);
+    let beside = p99(&lab, PACED, &[start(&lab, silent)]);
     figures.extend([
         Figure::new("alert to a web service, p99", alone, "ms", Reach::None),
         Figure::new("the same beside a sink that never answers", beside, "ms", Reach::None),
@@ -53,40 +51,4 @@ fn absence(lab: &Lab) -> Vec<Figure> {
         Figure::new("memory that it grew by", grown, "MiB", Reach::AtMost(2.0)),
         Figure::new("delivery after it", made as f64 / elapsed, "alerts/s", Reach::AtLeast(f64::from(RATE))),
     ]
-}
-
-/// Time from an alert to its arrival, in milliseconds, with other sinks beside.
-fn p99(lab: &Lab, name: &str, others: &[&str]) -> f64 {
-    let arrived: Arc<Mutex<HashMap<String, Instant>>> = Arc::default();
-    let seen = Arc::clone(&arrived);
-    let server = Server::start(lab, 8082, move |asked| {
-        let now = Instant::now();
-        let body = String::from_utf8(asked.body).expect("UTF-8");
-        let ids = body.lines().map(|line| {
-            let document = serde_json::from_str(line).expect("a document");
-            (text(&document, "event.id").to_owned(), now)
-        });
-        seen.lock().expect("what arrived").extend(ids);
-        Reply::Answer(204, String::new())
-    });
-    let config =
-        format!("[[sinks]]\ntype = \"webhook\"\nname = \"{name}\"\nurl = \"http://127.0.0.1:8082/\"");
-    let sink = start(lab, &config);
-    let others: Vec<_> = others.iter().map(|config| start(lab, config)).collect();
-    let mut maker = Maker::new();
-    let (began, mut sent) = (Instant::now(), Vec::new());
-    while began.elapsed() < PACED {
-        let alert = Arc::new(maker.smb());
-        sent.push((alert.event.id.clone(), Instant::now()));
-        sink.send(&alert);
-        others.iter().for_each(|other| other.send(&alert));
-        std::thread::sleep(Duration::from_millis(1));
-    }
-    close(sink);
-    drop(server);
-    let arrived = arrived.lock().expect("what arrived");
-    let mut delays: Vec<f64> =
-        sent.iter().map(|(id, sent)| arrived[id].duration_since(*sent).as_secs_f64() * 1e3).collect();
-    delays.sort_by(f64::total_cmp);
-    delays[delays.len() * 99 / 100]
 }

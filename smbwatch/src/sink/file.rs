@@ -21,8 +21,12 @@ pub(super) struct File {
 
 impl File {
     /// Opens or makes the file, readable by its owner and group alone.
-    pub(super) fn open(target: &FileTarget) -> io::Result<Self> {
-        let file = open(target)?;
+    pub(super) fn open(target: &FileTarget) -> anyhow::Result<Self> {
+        let file = open(target).map_err(|error| {
+            let missing = error.kind() == io::ErrorKind::NotFound;
+            let advice = if missing { "; does its folder exist?" } else { "" };
+            anyhow::Error::new(error).context(format!("open {}{advice}", target.path.display()))
+        })?;
         let began = beginning(&file);
         Ok(Self { target: target.clone(), file, began, rotation: Rotation::default() })
     }

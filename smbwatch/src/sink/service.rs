@@ -71,7 +71,10 @@ impl Service {
             let stream = TcpStream::connect(self.url.end.to_string()).await?;
             stream.set_nodelay(true)?;
             let stream: Box<dyn Bytes> = match &self.tls {
-                Some(tls) => Box::new(tls.connect(tls::server_name(&self.url.end.host)?, stream).await?),
+                Some(tls) => {
+                    let name = tls::server_name(&self.url.end.host)?;
+                    Box::new(tls.connect(name, stream).await.map_err(tls::failure)?)
+                }
                 None => Box::new(stream),
             };
             anyhow::Ok(TokioIo::new(stream))

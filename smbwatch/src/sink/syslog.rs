@@ -54,7 +54,9 @@ impl Syslog {
                 Receiver::Tls(end) => Line::Stream(Box::new(Stream::tls(end, self.target.ca.as_deref())?)),
             })
         };
-        connect().with_context(|| format!("connect to {address}"))
+        let advice =
+            if matches!(address, Receiver::Unix(_)) { "; does a receiver listen there?" } else { "" };
+        connect().with_context(|| format!("connect to {address}{advice}"))
     }
 
     fn send(&mut self, line: &mut Line, messages: &[Vec<u8>]) -> anyhow::Result<Vec<Fate>> {

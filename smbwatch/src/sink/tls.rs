@@ -1,12 +1,13 @@
 //! What sinks need of TLS: whom to trust, and how to say who is called.
 
+use std::io;
 use std::path::Path;
 use std::sync::Arc;
 
-use anyhow::Context as _;
+use anyhow::{Context as _, anyhow};
 use rustls::pki_types::pem::PemObject as _;
 use rustls::pki_types::{CertificateDer, ServerName};
-use rustls::{ClientConfig, RootCertStore};
+use rustls::{AlertDescription, CertificateError, ClientConfig, Error, RootCertStore};
 
 /// Trusts the authorities in the PEM file `ca`, or those of the system.
 pub(super) fn client(ca: Option<&Path>) -> anyhow::Result<ClientConfig> {
@@ -30,4 +31,25 @@ pub(super) fn client(ca: Option<&Path>) -> anyhow::Result<ClientConfig> {
 pub(super) fn server_name(host: &str) -> anyhow::Result<ServerName<'static>> {
     let bare = host.trim_start_matches('[').trim_end_matches(']');
     ServerName::try_from(bare.to_owned()).with_context(|| format!("`{host}` is no name of a server"))
+}
+
+/// Why a handshake failed, and what to do about it.
+pub(super) fn failure(error: io::Error) -> anyhow::Error {
+    let advice = error.get_ref().and_then(|inner| inner.downcast_ref()).and_then(advice);
+    match advice {
+        Some(advice) => anyhow!("{error}; {advice}"),
+        None => error.into(),
+    }
+}
+
+fn advice(error: &Error) -> Option<&'static str> {
+    if let Error::InvalidCertificate(why) = error {
+        // Another authority of the same name has signed differently.
+        let strange = matches!(why, CertificateError::UnknownIssuer | CertificateError::BadSignature);
+        return strange.then_some("name the authority that has issued it by `ca`");
+    }
+    if matches!(error, Error::AlertReceived(AlertDescription::NoApplicationProtocol)) {
+        return Some("something else is spoken there; correct `url` or `protocol`");
+    }
+    matches!(error, Error::InvalidMessage(_)).then_some("TLS is not spoken there")
 }

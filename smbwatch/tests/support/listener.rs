@@ -6,6 +6,7 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
 
 use hyper_util::rt::TokioIo;
 use rcgen::{CertifiedKey, generate_simple_self_signed};
@@ -18,6 +19,7 @@ use tokio::runtime::Builder;
 use tokio::sync::oneshot;
 use tokio_rustls::TlsAcceptor;
 
+use super::agent::PATIENCE;
 use super::lab::{End, Lab};
 
 pub trait Bytes: AsyncRead + AsyncWrite + Unpin + Send {}
@@ -83,17 +85,9 @@ impl Listener {
     ) -> Self {
         let tls = identity.map(|identity| TlsAcceptor::from(Arc::new(identity.config.clone())));
         let (stop, stopped) = oneshot::channel();
-        let listen = move || {
-            let socket = socket2::Socket::new(socket2::Domain::IPV4, socket2::Type::STREAM, None)?;
-            socket.set_reuse_address(true)?;
-            socket.bind(&SocketAddr::from(([127, 0, 0, 1], port)).into())?;
-            socket.listen(16)?;
-            socket.set_nonblocking(true)?;
-            io::Result::Ok(std::net::TcpListener::from(socket))
-        };
         // The thread is in the lab too.
         let thread = lab.inside(End::Host, || {
-            let listener = listen().expect("listen");
+            let listener = listen(port);
             std::thread::spawn(move || {
                 let runtime = Builder::new_current_thread().enable_all().build().expect("a runtime");
                 runtime.block_on(async move {
@@ -115,6 +109,27 @@ impl Drop for Listener {
             // A test's assertion about a request fails there.
             let ended = thread.join();
             assert!(ended.is_ok() || std::thread::panicking(), "the server has panicked");
+        }
+    }
+}
+
+fn listen(port: u16) -> std::net::TcpListener {
+    let listen = || {
+        let socket = socket2::Socket::new(socket2::Domain::IPV4, socket2::Type::STREAM, None)?;
+        socket.set_reuse_address(true)?;
+        socket.bind(&SocketAddr::from(([127, 0, 0, 1], port)).into())?;
+        socket.listen(16)?;
+        socket.set_nonblocking(true)?;
+        io::Result::Ok(std::net::TcpListener::from(socket))
+    };
+    let deadline = Instant::now() + PATIENCE;
+    loop {
+        match listen() {
+            // A process that another test is about to start has, for a moment, what was open here.
+            Err(error) if error.kind() == io::ErrorKind::AddrInUse && Instant::now() < deadline => {
+                std::thread::sleep(Duration::from_millis(5));
+            }
+            listener => break listener.expect("listen"),
         }
     }
 }

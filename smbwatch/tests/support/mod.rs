@@ -21,6 +21,8 @@ pub mod server;
 pub mod sasl;
 pub mod broker;
 pub mod otlp;
+pub mod receivers;
+pub mod pace;
 pub mod ecs;
 pub mod mapping;
 pub mod crowd;

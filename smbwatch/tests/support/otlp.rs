@@ -21,6 +21,8 @@ use super::listener::{Identity, Listener};
 type Behaviour =
     dyn FnMut(ExportLogsServiceRequest, Option<String>) -> Result<ExportLogsServiceResponse, Status> + Send;
 
+const SILENCE: &str = "silence";
+
 /// A receiver by gRPC, gone when dropped.
 pub struct Receiver(#[expect(dead_code, reason = "it is dropped")] Listener);
 
@@ -56,9 +58,17 @@ impl LogsService for Service {
     ) -> Result<Response<ExportLogsServiceResponse>, Status> {
         let authorization = request.metadata().get("authorization");
         let authorization = authorization.and_then(|value| value.to_str().ok()).map(str::to_owned);
-        let mut behaviour = self.0.lock().expect("the behaviour");
-        behaviour(request.into_inner(), authorization).map(Response::new)
+        let answer = (self.0.lock().expect("the behaviour"))(request.into_inner(), authorization);
+        if answer.as_ref().is_err_and(|status| status.message() == SILENCE) {
+            std::future::pending::<()>().await;
+        }
+        answer.map(Response::new)
     }
+}
+
+/// There is never an answer.
+pub fn silence() -> Status {
+    Status::cancelled(SILENCE)
 }
 
 /// All is taken.

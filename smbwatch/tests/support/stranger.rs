@@ -18,12 +18,17 @@ const SCRIPT: &str = r#"mount --bind -o ro,nosuid,nodev "$1" "$2"; shift 2; exec
 
 /// The path of a program in target/tools; or notes that `test` is skipped.
 pub fn find(test: &str, program: &str) -> Option<PathBuf> {
-    let path = tools().join(program);
+    let path = path(program);
     if path.exists() {
         return Some(path);
     }
     skip(test, &format!("no {program}: `cargo xtask setup --lab` installs it"));
     None
+}
+
+/// The path of a program in target/tools, whether it is there or not.
+pub fn path(program: &str) -> PathBuf {
+    tools().join(program)
 }
 
 impl Lab {

@@ -25,7 +25,7 @@ impl Stream {
         let connection = ClientConnection::new(Arc::new(tls::client(ca)?), tls::server_name(&end.host)?)?;
         let mut stream = StreamOwned::new(connection, connect(end)?);
         while stream.conn.is_handshaking() {
-            stream.conn.complete_io(&mut stream.sock)?;
+            stream.conn.complete_io(&mut stream.sock).map_err(tls::failure)?;
         }
         Ok(Self::Tls(Box::new(stream)))
     }
