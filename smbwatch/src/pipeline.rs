@@ -74,7 +74,7 @@ async fn watch(given: Given, config: Config, run_dir: &Path, format: Format) -> 
     let with_clsact = clsact::interfaces(&following.handle).await?;
     clsact::remove_leftovers(&following.snapshot(), &with_clsact);
     let mut programs = Programs::start(probe, &following.snapshot(), &config)?;
-    let mut stages = Stages::new(config, Outlet::Sinks(sinks), runtimes, inquiry);
+    let mut stages = Stages::new(config, Outlet::to(sinks), runtimes, inquiry);
     // Only now: records wait in the ring meanwhile.
     let mut follower = Follower::of(&stages.config);
     follower.look().into_iter().for_each(|fresh| stages.refresh(fresh));

@@ -4,7 +4,9 @@ mod tally;
 mod filter;
 mod spool;
 mod stored;
+mod health;
 mod serve;
+mod write;
 mod encode;
 mod secret;
 mod tls;
@@ -128,17 +130,27 @@ pub fn check(config: &SinkConfig) -> anyhow::Result<()> {
 }
 
 fn make(config: &SinkConfig, format: Format) -> anyhow::Result<Kind> {
-    let sink: Box<dyn Sink> = match &config.target {
-        Target::Stdout(_) => {
-            return Ok(Kind::Writer(Box::new(stdout::Stdout::new(format)), format.is_text()));
-        }
-        Target::File(target) => return Ok(Kind::Writer(Box::new(file::File::open(target)?), false)),
+    match &config.target {
+        Target::Stdout(_) => Ok(Kind::Writer(Box::new(stdout::Stdout::new(format)), format.is_text())),
+        Target::File(target) => Ok(Kind::Writer(Box::new(file::File::open(target)?), false)),
+        Target::Syslog(_)
+        | Target::Journald(_)
+        | Target::Webhook(_)
+        | Target::Elasticsearch(_)
+        | Target::Otlp(_)
+        | Target::Kafka(_) => make_sink(config).map(Kind::Sink),
+    }
+}
+
+/// Reads keys and certificates; nothing is connected to yet.
+fn make_sink(config: &SinkConfig) -> anyhow::Result<Box<dyn Sink>> {
+    Ok(match &config.target {
         Target::Syslog(target) => Box::new(syslog::Syslog::new(target.clone())),
         Target::Journald(target) => Box::new(journald::Journald::new(target.socket.clone())),
         Target::Webhook(target) => Box::new(webhook::Webhook::new(target)?),
         Target::Elasticsearch(target) => Box::new(elasticsearch::Elasticsearch::new(target)?),
         Target::Kafka(target) => Box::new(kafka::Kafka::new(target)?),
         Target::Otlp(target) => Box::new(otlp::Otlp::new(target)?),
-    };
-    Ok(Kind::Sink(sink))
+        Target::Stdout(_) | Target::File(_) => anyhow::bail!("it is on this host"),
+    })
 }

@@ -82,14 +82,14 @@ fn a_sink_that_hangs_does_not_keep_the_next_from_spooling() {
     let Some(lab) = Lab::make(test) else { return };
     const COUNT: u64 = 10_000;
     let hanging = Server::start(&lab, 8080, |_| Reply::Hang);
-    let mut outlet = Outlet::Sinks(vec![start(&lab, &webhook(8080))]);
+    let mut outlet = Outlet::to(vec![start(&lab, &webhook(8080))]);
     let mut maker = Maker::new();
     outlet.send(maker.smb());
     wait(&outlet, "it is in the spool", |counts| counts.spooled == 1);
 
     let next = Config::parse(&webhook(8081), Path::new("test.toml"), None).expect("a configuration").sinks;
     let started = lab.inside(End::Host, || outlet.start_missing(&next, lab.folder(), Format::Json));
-    assert!(outlet.adapt(&next, started.expect("start the next")).is_empty());
+    outlet.adapt(&next, started.expect("start the next"));
     // More than a queue holds, while the one before still waits for its answer.
     for _ in 1..COUNT {
         wait(&outlet, "there is room", |counts| counts.queued < 4000);
@@ -107,6 +107,28 @@ fn a_sink_that_hangs_does_not_keep_the_next_from_spooling() {
     drop(hanging);
     wait(&outlet, "all are delivered", |counts| counts.delivered == COUNT);
     assert_eq!(arrived.try_iter().sum::<usize>() as u64, COUNT);
+}
+
+#[test]
+fn a_sink_that_is_removed_may_come_back_while_it_ends() {
+    let test = "a_sink_that_is_removed_may_come_back_while_it_ends";
+    let Some(lab) = Lab::make(test) else { return };
+    let hanging = Server::start(&lab, 8080, |_| Reply::Hang);
+    let mut outlet = Outlet::to(vec![start(&lab, &webhook(8080))]);
+    let mut maker = Maker::new();
+    outlet.send(maker.smb());
+    wait(&outlet, "it is in the spool", |counts| counts.spooled == 1);
+    outlet.adapt(&[], Vec::new());
+    assert_eq!(outlet.counts().len(), 1, "what it keeps is told");
+
+    let next = Config::parse(&webhook(8081), Path::new("test.toml"), None).expect("a configuration").sinks;
+    let started = lab.inside(End::Host, || outlet.start_missing(&next, lab.folder(), Format::Json));
+    outlet.adapt(&next, started.expect("start it again"));
+    outlet.send(maker.smb());
+    let _server = Server::start(&lab, 8081, |_| Reply::Answer(200, String::new()));
+    drop(hanging);
+    let counts = wait(&outlet, "both are delivered", |counts| counts.delivered == 2);
+    assert_eq!((counts.made, counts.lost.total()), (2, 0), "{counts:?}");
 }
 
 fn wait(outlet: &Outlet, what: &str, mut done: impl FnMut(&Counts) -> bool) -> Counts {

@@ -4,10 +4,11 @@ mod support;
 
 use std::fs;
 use std::sync::mpsc::channel;
+use std::time::Duration;
 
 use ring::hmac;
 use serde_json::{Value, json};
-use support::alerts::{Maker, close, send, start, wait_for};
+use support::alerts::{Maker, close, send, start, wait_for, wait_within};
 use support::ecs;
 use support::lab::Lab;
 use support::server::{Reply, Server};
@@ -49,6 +50,47 @@ fn each_alert_is_a_request_as_the_template_has_it() {
         let hex: String = tag.as_ref().iter().map(|byte| format!("{byte:02x}")).collect();
         assert_eq!(headers["x-smbwatch-signature"], format!("sha256={hex}"));
     }
+}
+
+#[test]
+fn a_key_that_is_put_right_is_read_again() {
+    let Some(lab) = Lab::make("a_key_that_is_put_right_is_read_again") else { return };
+    let key = lab.folder().join("key");
+    fs::write(&key, "wrong").expect("write the key");
+    let config = format!(
+        "[[sinks]]\ntype = \"webhook\"\nurl = \"http://127.0.0.1:8080/\"\nbearer = {{ file = {key:?} }}"
+    );
+    let (sender, asked) = channel();
+    let _server = Server::start(&lab, 8080, move |request| {
+        let right = request.headers["authorization"] == "Bearer right";
+        sender.send(right).expect("the test waits");
+        Reply::Answer(if right { 200 } else { 401 }, String::new())
+    });
+    let sink = start(&lab, &config);
+    send(&sink, &mut Maker::new(), 1);
+    assert_eq!(asked.recv(), Ok(false));
+    fs::remove_file(&key).expect("remove the key");
+    fs::write(&key, "right").expect("write the key");
+    wait_for(&sink, "it is delivered", |counts| counts.delivered == 1);
+    close(sink);
+}
+
+#[test]
+fn a_service_that_takes_a_few_at_a_time_is_not_given_up() {
+    let Some(lab) = Lab::make("a_service_that_takes_a_few_at_a_time_is_not_given_up") else { return };
+    let config = "[[sinks]]\ntype = \"webhook\"\nurl = \"http://127.0.0.1:8080/\"\nbody = \"one\"";
+    let mut asked = 0;
+    let _server = Server::start(&lab, 8080, move |_| {
+        asked += 1;
+        Reply::Answer(if asked % 4 == 0 { 429 } else { 200 }, String::new())
+    });
+    let sink = start(&lab, config);
+    send(&sink, &mut Maker::new(), 60);
+    // Pauses that grew would take minutes.
+    let counts =
+        wait_within(Duration::from_secs(20), &sink, "all are delivered", |counts| counts.delivered == 60);
+    assert_eq!(counts.lost.total(), 0);
+    close(sink);
 }
 
 /// What a template is tried with has the shape of alerts.

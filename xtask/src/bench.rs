@@ -10,7 +10,7 @@ pub(crate) struct Args {
     /// Write the results as JSON to stdout.
     #[arg(long)]
     json: bool,
-    /// What to measure: program, reading, throughput, latency, flood, footprint, interfaces; nothing: all of it.
+    /// What to measure: program, reading, throughput, latency, flood, footprint, interfaces, sinks, absence; nothing: all of it.
     parts: Vec<String>,
 }
 

@@ -13,6 +13,7 @@ mod interfaces;
 mod latency;
 mod program;
 mod reading;
+mod sinks;
 mod throughput;
 
 use support::lab::Lab;
@@ -25,7 +26,7 @@ fn main() {
     let json = arguments.iter().any(|argument| argument == "--json");
     let only: Vec<&str> =
         arguments.iter().map(String::as_str).filter(|argument| !argument.starts_with("--")).collect();
-    let parts: [(&str, Part); 8] = [
+    let parts: [(&str, Part); 9] = [
         ("program", program::measure),
         ("reading", reading::measure),
         ("throughput", throughput::measure),
@@ -33,6 +34,7 @@ fn main() {
         ("flood", flood::measure),
         ("footprint", footprint::measure),
         ("interfaces", interfaces::measure),
+        ("sinks", sinks::measure),
         ("absence", absence::measure),
     ];
     if let Some(unknown) = only.iter().find(|only| parts.iter().all(|(name, _)| name != *only)) {

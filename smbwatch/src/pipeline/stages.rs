@@ -57,7 +57,6 @@ pub(crate) struct Stages {
     alerter: Alerter,
     pub(super) outlet: Outlet,
     /// Sinks that another configuration no longer names.
-    closing: Vec<Closing>,
     /// What the wall clock shows, where that is not the time: in a replay.
     clock: Option<Timestamp>,
     account: Account,
@@ -110,7 +109,6 @@ impl Stages {
             inquiry,
             alerter: Alerter::new(Host::look(), &config, Timestamp::now()),
             outlet,
-            closing: Vec::new(),
             clock: None,
             account: Account::new(config.severity),
             untold: Untold::default(),
@@ -149,7 +147,7 @@ impl Stages {
             self.memory = None;
             self.memory = Memory::open(&config.state);
         }
-        self.closing.extend(self.outlet.adapt(&config.sinks, sinks));
+        self.outlet.adapt(&config.sinks, sinks);
         self.adapted = Some(Timestamp::now());
         self.config = config;
     }
@@ -325,8 +323,7 @@ impl Stages {
             self.tell(&waiting, now);
         }
         let account = self.account(kernel);
-        let Outlet::Sinks(sinks) = self.outlet else { anyhow::bail!("alerts go to one place only") };
-        let closing: Vec<_> = self.closing.into_iter().chain(sinks.into_iter().map(Running::close)).collect();
+        let closing = self.outlet.close();
         let deadline = tokio::time::Instant::now() + CLOSE;
         while !closing.iter().all(Closing::is_finished) && tokio::time::Instant::now() < deadline {
             tokio::time::sleep(Duration::from_millis(2)).await;

@@ -4,7 +4,7 @@ mod rotation;
 
 use std::fs::{self, OpenOptions};
 use std::io::{self, Write as _};
-use std::os::unix::fs::OpenOptionsExt as _;
+use std::os::unix::fs::{FileExt as _, MetadataExt as _, OpenOptionsExt as _};
 use std::time::SystemTime;
 
 use super::Writer;
@@ -31,7 +31,16 @@ impl File {
         Ok(Self { target: target.clone(), file, began, rotation: Rotation::default() })
     }
 
+    /// Opens the file anew where it has been moved away or removed.
+    fn follow(&mut self) -> io::Result<()> {
+        let ours = self.file.metadata()?;
+        let found = fs::metadata(&self.target.path);
+        let is_ours = found.is_ok_and(|found| (found.dev(), found.ino()) == (ours.dev(), ours.ino()));
+        if is_ours { Ok(()) } else { self.begin_anew() }
+    }
+
     fn append(&self, lines: &[u8]) -> io::Result<()> {
+        self.end_line()?;
         let before = self.file.metadata()?.len();
         let sync = || if self.target.fsync { self.file.sync_data() } else { Ok(()) };
         (&self.file).write_all(lines).and_then(|()| sync()).inspect_err(|_| {
@@ -42,6 +51,15 @@ impl File {
                 let _ = self.file.set_len(before);
             }
         })
+    }
+
+    /// A line that lost its end, with the power perhaps, must not take ours with it.
+    fn end_line(&self) -> io::Result<()> {
+        let mut last = *b"\n";
+        if let Some(end) = self.file.metadata()?.len().checked_sub(1) {
+            self.file.read_at(&mut last, end)?;
+        }
+        if last == *b"\n" { Ok(()) } else { (&self.file).write_all(b"\n") }
     }
 
     /// Begins a new file if this one is full or old, once another has not been begun yet.
@@ -67,6 +85,7 @@ impl File {
 
 impl Writer for File {
     fn write(&mut self, lines: &[u8]) -> io::Result<()> {
+        self.follow()?;
         if let Err(error) = self.rotate(lines.len()) {
             tracing::error!("rotate {}: {error}; the old file stays in use", self.target.path.display());
         }
@@ -83,7 +102,11 @@ impl Writer for File {
 }
 
 fn open(target: &FileTarget) -> io::Result<fs::File> {
-    OpenOptions::new().append(true).create(true).mode(0o640).open(&target.path)
+    let file = OpenOptions::new().read(true).append(true).create(true).mode(0o640).open(&target.path)?;
+    if !file.metadata()?.is_file() {
+        return Err(io::Error::other("it is no regular file; name another `path`"));
+    }
+    Ok(file)
 }
 
 /// When the file was made; some file systems do not know.

@@ -109,13 +109,23 @@ impl Answer {
     /// What an answer means for the whole of a request, if that was not taken.
     pub(super) fn failure(&self) -> Option<Failure> {
         let Self { status, after, .. } = self;
-        let later = |advice: &str| Some(Failure::Later(anyhow!("answered {status}{advice}"), *after));
+        let said = self.said();
+        let later = |advice: &str| Some(Failure::Later(anyhow!("answered {status}{said}{advice}"), *after));
         match status.as_u16() {
             200..=299 => None,
             401 | 403 => later("; give it a key that may write there"),
-            300..=399 | 404 | 405 => later("; correct its `url`"),
+            300..=399 | 402 | 404 | 405 | 407 | 410 | 421 | 426 => later("; correct its `url`"),
             408 | 425 | 429 | 500..=599 => later(""),
-            _ => Some(Failure::Refused(format!("answered {status}"))),
+            _ => Some(Failure::Refused(format!("answered {status}{said}"))),
         }
+    }
+
+    /// The beginning of a text that was answered, for a message.
+    fn said(&self) -> String {
+        const MOST: usize = 200;
+        let text = String::from_utf8_lossy(self.body.get(..MOST).unwrap_or(&self.body));
+        let words: Vec<&str> = text.split(|c: char| c.is_whitespace() || c.is_control()).collect();
+        let text = words.join(" ");
+        if text.trim().is_empty() { String::new() } else { format!(": {}", text.trim()) }
     }
 }

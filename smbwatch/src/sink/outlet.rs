@@ -13,12 +13,23 @@ use crate::config::sinks::SinkConfig;
 /// Where alerts leave the stages.
 pub enum Outlet {
     /// Each sink has its threads.
-    Sinks(Vec<Running>),
+    Sinks(Sinks),
     /// Standard output, which is waited for.
     Here(Box<Stdout>),
 }
 
+/// Sinks, and those that are no longer named and empty their queues.
+pub struct Sinks {
+    running: Vec<Running>,
+    closing: Vec<Closing>,
+}
+
 impl Outlet {
+    /// Sinks that run.
+    pub const fn to(running: Vec<Running>) -> Self {
+        Self::Sinks(Sinks { running, closing: Vec::new() })
+    }
+
     /// Standard output, which is waited for.
     pub fn here(format: Format) -> Self {
         Self::Here(Box::new(Stdout::new(format)))
@@ -29,7 +40,7 @@ impl Outlet {
         match self {
             Self::Sinks(sinks) => {
                 let document = Arc::new(document);
-                sinks.iter().for_each(|sink| sink.send(&document));
+                sinks.running.iter().for_each(|sink| sink.send(&document));
             }
             Self::Here(stdout) => {
                 if let Err(error) = stdout.tell(&document) {
@@ -50,42 +61,58 @@ impl Outlet {
         folder: &Path,
         format: Format,
     ) -> anyhow::Result<Vec<Running>> {
-        let Self::Sinks(running) = self else { return Ok(Vec::new()) };
+        let Self::Sinks(Sinks { running, closing }) = self else { return Ok(Vec::new()) };
         let missing = sinks.iter().filter(|config| running.iter().all(|sink| sink.config != **config));
         missing
             .map(|config| {
-                let before = running.iter().find(|sink| sink.name == config.name);
-                start_after(before, config, folder, format)
+                let runs = running.iter().find(|sink| sink.name == config.name).map(Running::legacy);
+                let ends = || closing.iter().find(|sink| sink.name == config.name).map(Closing::legacy);
+                start_after(runs.or_else(ends), config, folder, format)
             })
             .collect()
     }
 
-    /// Sends to these sinks from now on: of those before, to the ones that a configuration names. Gives back those
-    /// that end, and in whose place there is no other.
-    pub fn adapt(&mut self, sinks: &[SinkConfig], mut started: Vec<Running>) -> Vec<Closing> {
-        let Self::Sinks(running) = self else { return Vec::new() };
-        let is_named = |sink: &Running| sinks.contains(&sink.config);
-        let (keep, close): (Vec<_>, Vec<_>) = std::mem::take(running).into_iter().partition(is_named);
-        let closing = close
-            .into_iter()
-            .filter_map(|sink| started.iter_mut().try_fold(sink.close(), |before, next| next.follow(before)));
-        let closing = closing.collect();
-        running.extend(keep.into_iter().chain(started));
-        closing
+    /// Sends to these sinks from now on: of those before, to the ones that a configuration names. The others give way to
+    /// those of the same name, or empty their queues.
+    pub fn adapt(&mut self, sinks: &[SinkConfig], mut started: Vec<Running>) {
+        let Self::Sinks(Sinks { running, closing }) = self else { return };
+        for before in std::mem::take(closing) {
+            match started.iter_mut().find(|next| next.name == before.name) {
+                Some(next) => before.give_way(next),
+                None => closing.push(before),
+            }
+        }
+        for before in std::mem::take(running) {
+            if sinks.contains(&before.config) {
+                running.push(before);
+            } else if let Some(next) = started.iter_mut().find(|next| next.name == before.name) {
+                before.give_way(next);
+            } else {
+                closing.push(before.close());
+            }
+        }
+        running.extend(started);
     }
 
     /// Each sink's name, and what has become of its alerts.
     pub fn counts(&self) -> Vec<(String, Counts)> {
-        match self {
-            Self::Sinks(sinks) => sinks.iter().map(|sink| (sink.name.clone(), sink.tally.counts())).collect(),
-            Self::Here(_) => Vec::new(),
-        }
+        let Self::Sinks(Sinks { running, closing }) = self else { return Vec::new() };
+        let running = running.iter().map(|sink| (&sink.name, &sink.tally));
+        let all = running.chain(closing.iter().map(|sink| (&sink.name, &sink.tally)));
+        all.map(|(name, tally)| (name.clone(), tally.counts())).collect()
     }
 
     /// Lets every sink begin anew.
     pub fn reopen(&self) {
         if let Self::Sinks(sinks) = self {
-            sinks.iter().for_each(Running::reopen);
+            sinks.running.iter().for_each(Running::reopen);
         }
+    }
+
+    /// Takes no more alerts.
+    pub fn close(self) -> Vec<Closing> {
+        let Self::Sinks(Sinks { running, mut closing }) = self else { return Vec::new() };
+        closing.extend(running.into_iter().map(Running::close));
+        closing
     }
 }

@@ -12,7 +12,8 @@ use super::spool::{Place, Room, Spool};
 use super::stdout::Format;
 use super::tally::{Counts, Tally};
 use super::worker::Worker;
-use super::{KEPT, Kind, Message, QUEUE, make, serve, spool};
+use super::write::Writing;
+use super::{KEPT, Kind, Message, QUEUE, make, make_sink, serve, spool};
 use crate::alert::Document;
 use crate::config::sinks::SinkConfig;
 
@@ -26,7 +27,7 @@ pub struct Running {
     queue: mpsc::Sender<Message>,
     spool: Option<Arc<Spool>>,
     workers: Workers,
-    /// Another goes on with its spool.
+    /// Another goes on with its spool, or with what a file did not take.
     replaced: Arc<AtomicBool>,
 }
 
@@ -36,9 +37,17 @@ struct Workers {
     delivery: Option<Worker>,
 }
 
+/// What a sink goes on with that takes the place of another.
+#[derive(Clone, Copy)]
+pub(super) struct Legacy<'a> {
+    config: &'a SinkConfig,
+    tally: &'a Arc<Tally>,
+    spool: Option<&'a Arc<Spool>>,
+}
+
 /// Starts a sink; spools are kept in `folder`.
 pub fn start(config: &SinkConfig, folder: &Path, format: Format) -> anyhow::Result<Running> {
-    start_after(None, config, folder, format)
+    try_start(None, Spool::open, config, folder, format).with_context(|| format!("sink {}", config.name))
 }
 
 /// Starts every sink of a configuration.
@@ -48,61 +57,69 @@ pub fn start_all(sinks: &[SinkConfig], folder: &Path, format: Format) -> anyhow:
     Ok(running)
 }
 
-/// Starts one in the place of `before`, if there is a sink of that name, whose spool and account it goes on with. Until
-/// it is let `follow`, it keeps what it is given in its queue.
+/// Starts one in the place of another, if there is one of that name, whose spool and account it goes on with; until it
+/// is let `follow`, it keeps what it is given in its queue. A spool is opened when it is used first: that takes as long as
+/// it is large.
 pub(super) fn start_after(
-    before: Option<&Running>,
+    before: Option<Legacy<'_>>,
     config: &SinkConfig,
     folder: &Path,
     format: Format,
 ) -> anyhow::Result<Running> {
-    try_start(before, config, folder, format).with_context(|| format!("sink {}", config.name))
+    try_start(before, Spool::prepare, config, folder, format).with_context(|| format!("sink {}", config.name))
 }
 
 fn try_start(
-    before: Option<&Running>,
+    before: Option<Legacy<'_>>,
+    prepare: fn(&Spool) -> Result<(), spool::Error>,
     config: &SinkConfig,
     folder: &Path,
     format: Format,
 ) -> anyhow::Result<Running> {
     let kind = make(config, format)?;
     let name = config.name.clone();
-    let tally = before.map_or_else(Arc::default, |before| Arc::clone(&before.tally));
+    let tally = before.map_or_else(Arc::default, |before| Arc::clone(before.tally));
     let (queue, receiver) = mpsc::channel(QUEUE);
     let room = Room::of(if config.spool_bytes == 0 { KEPT } else { config.spool_bytes });
     let spool = match before {
         Some(before) => {
             anyhow::ensure!(
-                config.keeps_like(&before.config),
+                config.keeps_like(before.config),
                 "its alerts would be kept elsewhere than until now; give it another `name`, or restart the agent"
             );
-            before.spool.clone()
+            before.spool.cloned()
         }
         None if config.target.is_local() => None,
         None => {
             let file = folder.join(format!("{name}.redb"));
             let place = if config.spool_bytes == 0 { Place::Memory } else { Place::File(file) };
             let spool = Spool::new(place, room, &name, Arc::clone(&tally));
-            spool.open().context("open its spool")?;
+            prepare(&spool).context("open its spool")?;
             Some(Arc::new(spool))
         }
     };
     let (waits, replaced) = (before.is_some(), Arc::new(AtomicBool::new(false)));
     let workers = match (kind, &spool) {
         (Kind::Writer(writer, text), _) => {
-            let (name, tally) = (name.clone(), Arc::clone(&tally));
-            let write = move || serve::write(writer, text, receiver, &name, &tally);
+            let (tally, replaced) = (Arc::clone(&tally), Arc::clone(&replaced));
+            let (writing, name) = (Writing { writer, text, tally, replaced }, name.clone());
+            let write = move |left| writing.run(&name, left, receiver);
             Workers { intake: Worker::start(waits, write)?, delivery: None }
         }
         (Kind::Sink(sink), Some(spool)) => {
             let (wake, awoken) = sync_channel(1);
             let (kept, tally) = (Arc::clone(spool), Arc::clone(&tally));
-            let keep = move || {
+            let keep = move |_| {
                 kept.resize(room);
                 serve::keep(receiver, &kept, &tally, &wake);
+                None
             };
             let (spool, name, replaced) = (Arc::clone(spool), name.clone(), Arc::clone(&replaced));
-            let deliver = move || serve::deliver(sink, &spool, &awoken, &replaced, &name);
+            let again = config.clone();
+            let deliver = move |_| {
+                serve::deliver(sink, || make_sink(&again), &spool, &awoken, &replaced, &name);
+                None
+            };
             let delivery = Some(Worker::start(waits, deliver)?);
             Workers { intake: Worker::start(waits, keep)?, delivery }
         }
@@ -137,28 +154,19 @@ impl Running {
 
     /// Takes no more alerts; the sink stops when its queue is empty.
     pub fn close(self) -> Closing {
-        let durable = self.config.spool_bytes != 0;
-        Closing {
-            name: self.name,
-            tally: self.tally,
-            workers: self.workers,
-            replaced: self.replaced,
-            durable,
-        }
+        let Self { name, tally, config, spool, workers, replaced, .. } = self;
+        Closing { name, tally, config, spool, workers, replaced }
     }
 
-    /// Lets the sink begin where another ends, if it was started in the place of that; else gives that back.
-    pub(super) fn follow(&mut self, before: Closing) -> Option<Closing> {
-        if before.name != self.name {
-            return Some(before);
-        }
-        before.replaced.store(true, Ordering::Release);
-        let Workers { intake, delivery } = before.workers;
-        self.workers.intake.follow(intake);
-        if let (Some(next), Some(delivery)) = (&mut self.workers.delivery, delivery) {
-            next.follow(delivery);
-        }
-        None
+    /// Lets `next` begin where this one ends, in whose place it was started.
+    pub(super) fn give_way(self, next: &mut Self) {
+        // Said first: it is asked when nothing more comes.
+        self.replaced.store(true, Ordering::Release);
+        self.close().give_way(next);
+    }
+
+    pub(super) const fn legacy(&self) -> Legacy<'_> {
+        Legacy { config: &self.config, tally: &self.tally, spool: self.spool.as_ref() }
     }
 }
 
@@ -168,9 +176,10 @@ pub struct Closing {
     pub name: String,
     /// What became of its alerts.
     pub tally: Arc<Tally>,
+    config: SinkConfig,
+    spool: Option<Arc<Spool>>,
     workers: Workers,
     replaced: Arc<AtomicBool>,
-    durable: bool,
 }
 
 impl Closing {
@@ -184,9 +193,23 @@ impl Closing {
     pub fn counts(&self) -> Counts {
         let mut counts = self.tally.counts();
         counts.lost.closed += std::mem::take(&mut counts.queued);
-        if !self.durable {
+        if self.config.spool_bytes == 0 {
             counts.lose_spooled();
         }
         counts
+    }
+
+    /// Lets `next` begin where this one ends, in whose place it was started.
+    pub(super) fn give_way(self, next: &mut Running) {
+        self.replaced.store(true, Ordering::Release);
+        let Workers { intake, delivery } = self.workers;
+        next.workers.intake.follow(intake);
+        if let (Some(next), Some(delivery)) = (&mut next.workers.delivery, delivery) {
+            next.follow(delivery);
+        }
+    }
+
+    pub(super) const fn legacy(&self) -> Legacy<'_> {
+        Legacy { config: &self.config, tally: &self.tally, spool: self.spool.as_ref() }
     }
 }

@@ -1,6 +1,6 @@
-//! What a sink's threads do: take alerts from the queue, and hand them over until they are taken.
+//! What the threads of a sink with a spool do: one moves alerts from the queue into the spool, the other hands them over
+//! until they are taken.
 
-use std::fmt::Display;
 use std::io;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender};
@@ -10,58 +10,22 @@ use anyhow::anyhow;
 use backon::{BackoffBuilder as _, ExponentialBackoff, ExponentialBuilder};
 use tokio::sync::mpsc;
 
+use super::health::Health;
 use super::spool::{Entry, Spool};
 use super::stored::Stored;
 use super::tally::Tally;
-use super::{BATCH, Failure, Fate, Message, Sink, Writer, encode};
+use super::{BATCH, Failure, Fate, Message, Sink};
 use crate::alert::Document;
 
 const FIRST_PAUSE: Duration = Duration::from_millis(200);
-const LONGEST_PAUSE: Duration = Duration::from_secs(60);
-
-/// Writes what comes: for sinks on this host. What a file does not take waits, and more of it in the queue behind.
-pub(super) fn write(
-    mut writer: Box<dyn Writer>,
-    text: bool,
-    mut queue: mpsc::Receiver<Message>,
-    name: &str,
-    tally: &Tally,
-) {
-    let consequence = if writer.repeats() { "alerts wait in memory" } else { "alerts are counted as lost" };
-    let mut health = Health::new(name, consequence);
-    let mut messages = Vec::with_capacity(BATCH);
-    while queue.blocking_recv_many(&mut messages, BATCH) > 0 {
-        let reopen = messages.iter().any(|message| matches!(message, Message::Reopen));
-        let lines = encode_all(&mut messages, |document| encode::line(document, text), tally);
-        if !lines.is_empty() {
-            let (count, lines) = (lines.len() as u64, lines.concat());
-            let mut pauses = pauses();
-            let written = loop {
-                let written = writer.write(&lines);
-                health.note(written.as_ref().err());
-                let pause = pauses.next().unwrap_or(LONGEST_PAUSE);
-                if written.is_ok() || !writer.repeats() || !rest_while_open(&queue, pause) {
-                    break written.is_ok();
-                }
-                // What is open may have been removed; if it cannot be opened, writing says why.
-                let _ = writer.reopen();
-            };
-            tally.update(|counts| {
-                counts.queued -= count;
-                *if written { &mut counts.delivered } else { &mut counts.lost.failed } += count;
-            });
-        }
-        if reopen && let Err(error) = writer.reopen() {
-            tracing::error!("sink {name}: open it again: {error}; the old file stays in use");
-        }
-    }
-}
+pub(super) const LONGEST_PAUSE: Duration = Duration::from_secs(60);
 
 /// Moves alerts from the queue into the spool, however slow the sink is.
 pub(super) fn keep(mut queue: mpsc::Receiver<Message>, spool: &Spool, tally: &Tally, wake: &SyncSender<()>) {
     let mut messages = Vec::with_capacity(BATCH);
     while queue.blocking_recv_many(&mut messages, BATCH) > 0 {
-        let documents = encode_all(&mut messages, |document| Ok(serde_json::to_vec(document)?), tally);
+        let documents = encode_all(&messages, |document| Ok(serde_json::to_vec(document)?), tally);
+        messages.clear();
         if !documents.is_empty() {
             spool.append(&documents);
             // One that waits already does for all.
@@ -71,8 +35,10 @@ pub(super) fn keep(mut queue: mpsc::Receiver<Message>, spool: &Spool, tally: &Ta
 }
 
 /// Delivers what is in the spool, until it is empty and closed, or another sink goes on with it. What fails then stays.
+/// After a failure the sink is made anew.
 pub(super) fn deliver(
     mut sink: Box<dyn Sink>,
+    make: impl Fn() -> anyhow::Result<Box<dyn Sink>>,
     spool: &Spool,
     awoken: &Receiver<()>,
     replaced: &AtomicBool,
@@ -82,40 +48,51 @@ pub(super) fn deliver(
     let mut most = BATCH;
     let mut pauses = pauses();
     while !replaced.load(Ordering::Acquire) {
-        let pause = match spool.oldest(most) {
-            Ok(batch) if batch.is_empty() => match awoken.recv() {
-                Ok(()) => continue,
-                Err(_) => return,
-            },
-            Ok(batch) => match hand_over(sink.as_mut(), spool, batch, &mut most, name) {
-                Ok(()) => {
-                    health.note(None::<&Failure>);
-                    pauses = self::pauses();
-                    continue;
+        let mut after = None;
+        // The spool says itself what is wrong with it.
+        if let Ok(batch) = spool.oldest(most) {
+            if batch.is_empty() {
+                match awoken.recv() {
+                    Ok(()) => continue,
+                    Err(_) => return,
                 }
-                Err(failure) => {
-                    health.note(Some(&failure));
-                    failure.after()
+            }
+            let Handed { settled, failure } = hand_over(sink.as_mut(), spool, batch, &mut most, name);
+            if settled > 0 {
+                pauses = self::pauses();
+            }
+            let Some(failure) = failure else {
+                health.works();
+                continue;
+            };
+            after = failure.after();
+            let mut said = failure.to_string();
+            if settled == 0 {
+                // Keys and certificates may have been put right meanwhile.
+                match make() {
+                    Ok(new) => sink = new,
+                    Err(error) => said = format!("{error:#}"),
                 }
-            },
-            // The spool says what is wrong.
-            Err(_) => None,
-        };
-        let pause = pauses.next().unwrap_or(LONGEST_PAUSE).max(pause.unwrap_or_default());
+            }
+            health.failed(said);
+        }
+        let pause = pauses.next().unwrap_or(LONGEST_PAUSE).max(after.unwrap_or_default());
         if !rest(awoken, pause.min(LONGEST_PAUSE)) {
             return;
         }
     }
 }
 
+/// What came of a batch that was offered.
+struct Handed {
+    /// Alerts whose way has ended.
+    settled: usize,
+    /// Why others have to be offered again, later.
+    failure: Option<Failure>,
+}
+
 /// Offers a batch; one that is refused as a whole is cut, to find out what is wrong with it.
-fn hand_over(
-    sink: &mut dyn Sink,
-    spool: &Spool,
-    batch: Vec<Entry>,
-    most: &mut usize,
-    name: &str,
-) -> Result<(), Failure> {
+fn hand_over(sink: &mut dyn Sink, spool: &Spool, batch: Vec<Entry>, most: &mut usize, name: &str) -> Handed {
     let mut damaged = Vec::new();
     let parse = |(key, json)| match Stored::parse(json) {
         Ok(alert) => Some((key, alert)),
@@ -128,16 +105,16 @@ fn hand_over(
     if !damaged.is_empty() {
         spool.discard(&damaged);
         tracing::error!("sink {name}: {} alerts of the spool are damaged, and lost", damaged.len());
-        return Ok(());
+        return Handed { settled: damaged.len(), failure: None };
     }
     let fates = match sink.deliver(&alerts) {
         Ok(fates) => fates,
         Err(Failure::Refused(_)) if alerts.len() > 1 => {
             *most = alerts.len().div_ceil(2);
-            return Ok(());
+            return Handed { settled: 0, failure: None };
         }
         Err(Failure::Refused(reason)) => vec![Fate::Refused(reason)],
-        Err(failure) => return Err(failure),
+        Err(failure) => return Handed { settled: 0, failure: Some(failure) },
     };
     *most = (*most * 2).min(BATCH);
     let (mut delivered, mut refused) = (Vec::new(), Vec::new());
@@ -158,7 +135,8 @@ fn hand_over(
     if let Some(reason) = why_refused {
         tracing::error!("sink {name}: {} alerts are refused, and lost: {reason}", refused.len());
     }
-    why_again.map_or(Ok(()), |reason| Err(Failure::later(anyhow!(reason))))
+    let failure = why_again.map(|reason| Failure::later(anyhow!(reason)));
+    Handed { settled: delivered.len() + refused.len(), failure }
 }
 
 /// Waits; whether there is a reason to go on.
@@ -174,20 +152,7 @@ fn rest(awoken: &Receiver<()>, pause: Duration) -> bool {
     }
 }
 
-/// Waits; whether more may come of the queue.
-fn rest_while_open(queue: &mpsc::Receiver<Message>, pause: Duration) -> bool {
-    const LOOK: Duration = Duration::from_millis(20);
-    let until = Instant::now() + pause;
-    while Instant::now() < until {
-        if queue.is_closed() {
-            return false;
-        }
-        std::thread::sleep(LOOK);
-    }
-    true
-}
-
-fn pauses() -> ExponentialBackoff {
+pub(super) fn pauses() -> ExponentialBackoff {
     ExponentialBuilder::default()
         .with_min_delay(FIRST_PAUSE)
         .with_max_delay(LONGEST_PAUSE)
@@ -196,18 +161,18 @@ fn pauses() -> ExponentialBackoff {
         .build()
 }
 
-fn encode_all(
-    messages: &mut Vec<Message>,
+pub(super) fn encode_all(
+    messages: &[Message],
     encode: impl Fn(&Document) -> io::Result<Vec<u8>>,
     tally: &Tally,
 ) -> Vec<Vec<u8>> {
-    let documents = messages.drain(..).filter_map(|message| match message {
+    let documents = messages.iter().filter_map(|message| match message {
         Message::Alert(document) => Some(document),
         Message::Reopen => None,
     });
     documents
         .filter_map(|document| {
-            encode(&document)
+            encode(document)
                 .inspect_err(|error| {
                     tracing::error!("alert {}: {error}", document.event.id);
                     tally.update(|counts| {
@@ -218,28 +183,4 @@ fn encode_all(
                 .ok()
         })
         .collect()
-}
-
-/// Says when a sink begins to fail, and when it works again.
-struct Health {
-    name: String,
-    consequence: &'static str,
-    failing: bool,
-}
-
-impl Health {
-    fn new(name: &str, consequence: &'static str) -> Self {
-        Self { name: name.to_owned(), consequence, failing: false }
-    }
-
-    fn note(&mut self, failure: Option<&impl Display>) {
-        match failure {
-            Some(failure) if !self.failing => {
-                tracing::error!("sink {}: {failure}; {}", self.name, self.consequence);
-            }
-            None if self.failing => tracing::warn!("sink {}: writing works again", self.name),
-            Some(_) | None => {}
-        }
-        self.failing = failure.is_some();
-    }
 }

@@ -8,6 +8,7 @@ mod room;
 mod tests;
 
 use std::collections::BTreeSet;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -78,6 +79,11 @@ impl Spool {
         self.reopen(&mut self.lock())
     }
 
+    /// Makes its file, if it is in one, so that it can be opened later.
+    pub(super) fn prepare(&self) -> Result<(), Error> {
+        Ok(self.place.prepare()?)
+    }
+
     /// Takes alerts from the queue. They are safe when this returns; the oldest make room for them.
     pub(super) fn append(&self, mut bodies: &[Vec<u8>]) {
         while !bodies.is_empty() {
@@ -132,7 +138,7 @@ impl Spool {
     /// The oldest alerts, at most so many, which are then on their way until they are settled.
     pub(super) fn oldest(&self, most: usize) -> Result<Vec<Entry>, Error> {
         let mut state = self.lock();
-        let read = self.read(&mut state, most);
+        let read = guarded(|| self.read(&mut state, most));
         let entries = self.note(&mut state, read)?;
         state.taken = entries.last().map_or(0, |(key, _)| *key);
         Ok(entries)
@@ -187,7 +193,7 @@ impl Spool {
         state: &mut State,
         change: impl FnOnce(&mut Table<'_, u64, &[u8]>, &mut u64, u64) -> Result<T, Error>,
     ) -> Result<T, Error> {
-        let written = self.try_write(state, change);
+        let written = guarded(|| self.try_write(state, change));
         self.note(state, written)
     }
 
@@ -258,6 +264,12 @@ impl Spool {
     fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// redb has assertions about what it reads.
+fn guarded<T>(action: impl FnOnce() -> Result<T, Error>) -> Result<T, Error> {
+    let panicked = |_| Err(redb::Error::Corrupted("redb does not take what it finds".to_owned()).into());
+    catch_unwind(AssertUnwindSafe(action)).unwrap_or_else(panicked)
 }
 
 /// Microseconds since the epoch.

@@ -1,8 +1,10 @@
 //! Standard output: readable lines on a terminal, one JSON document a line elsewhere.
 
-use std::io::{self, IsTerminal as _, Write as _};
+use std::io::{self, IsTerminal as _, Write};
+use std::os::fd::AsFd;
 
 use clap::ValueEnum;
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 
 use super::{Writer, encode};
 use crate::alert::Document;
@@ -54,9 +56,36 @@ impl Writer for Stdout {
             stdout.write_all(lines)?;
             stdout.flush()
         } else {
-            let mut stdout = io::stdout().lock();
+            let mut stdout = Patient(io::stdout().lock());
             stdout.write_all(lines)?;
             stdout.flush()
         }
+    }
+}
+
+/// Waits where a reader of a pipe is slow, even if who has made the pipe wants writers not to wait: half a line would be
+/// there otherwise.
+struct Patient<T>(T);
+
+impl<T: Write + AsFd> Patient<T> {
+    fn patiently<R>(&mut self, mut act: impl FnMut(&mut T) -> io::Result<R>) -> io::Result<R> {
+        loop {
+            match act(&mut self.0) {
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                    poll(&mut [PollFd::new(self.0.as_fd(), PollFlags::POLLOUT)], PollTimeout::NONE)?;
+                }
+                done => return done,
+            }
+        }
+    }
+}
+
+impl<T: Write + AsFd> Write for Patient<T> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.patiently(|inner| inner.write(bytes))
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.patiently(Write::flush)
     }
 }

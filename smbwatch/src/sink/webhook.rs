@@ -81,10 +81,8 @@ impl Sink for Webhook {
                 Ok(()) => fates.push(Fate::Delivered),
                 Err(Failure::Refused(reason)) => fates.push(Fate::Refused(reason)),
                 Err(failure) if fates.is_empty() => return Err(failure),
-                Err(failure) => {
-                    fates.push(Fate::Again(failure.to_string()));
-                    break;
-                }
+                // It is the first of the next attempt, which tells why.
+                Err(_) => break,
             }
             if Instant::now() > until {
                 break;

@@ -11,6 +11,9 @@ use flate2::write::GzEncoder;
 
 use crate::config::sinks::{Compress, FileTarget};
 
+/// Endings of old files.
+const SUFFIXES: [&str; 2] = ["", ".gz"];
+
 /// What is being done to the youngest of the old files.
 #[derive(Default)]
 pub(super) struct Rotation(Option<JoinHandle<()>>);
@@ -27,9 +30,16 @@ impl Rotation {
         if *keep == 0 {
             return fs::remove_file(path);
         }
-        for suffix in ["", ".gz"] {
-            existing(fs::remove_file(numbered(path, *keep, suffix)))?;
-            for number in (1..*keep).rev() {
+        // More may be there, of a time when more were to be kept.
+        let surplus = (*keep..)
+            .take_while(|number| SUFFIXES.iter().any(|suffix| numbered(path, *number, suffix).exists()));
+        for number in surplus {
+            SUFFIXES
+                .iter()
+                .try_for_each(|suffix| existing(fs::remove_file(numbered(path, number, suffix))))?;
+        }
+        for number in (1..*keep).rev() {
+            for suffix in SUFFIXES {
                 existing(fs::rename(numbered(path, number, suffix), numbered(path, number + 1, suffix)))?;
             }
         }

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::fmt;
-use std::fs::{self, DirBuilder, OpenOptions};
+use std::fs::{self, DirBuilder, File, OpenOptions};
 use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
 use std::panic::catch_unwind;
 use std::path::{Path, PathBuf};
@@ -40,6 +40,16 @@ pub(super) struct Content {
 }
 
 impl Place {
+    /// Makes the file, if it is in one, without looking into it.
+    pub(super) fn prepare(&self) -> std::io::Result<()> {
+        match self {
+            Self::File(path) => make_folder(path).and_then(|()| make_file(path)).map(drop),
+            Self::Memory => Ok(()),
+            #[cfg(test)]
+            Self::Test(_) => Ok(()),
+        }
+    }
+
     pub(super) fn open(&self, settled: &BTreeSet<u64>) -> Result<(Database, Content), Error> {
         let database = match self {
             Self::File(path) => return open(path, settled),
@@ -69,10 +79,12 @@ pub(super) fn builder() -> Builder {
     builder
 }
 
+fn make_folder(path: &Path) -> std::io::Result<()> {
+    path.parent().map_or(Ok(()), |folder| DirBuilder::new().recursive(true).mode(0o700).create(folder))
+}
+
 fn open(path: &Path, settled: &BTreeSet<u64>) -> Result<(Database, Content), Error> {
-    if let Some(folder) = path.parent() {
-        DirBuilder::new().recursive(true).mode(0o700).create(folder)?;
-    }
+    make_folder(path)?;
     // redb has assertions about what it reads.
     let opened = catch_unwind(|| open_file(path, settled));
     let damage = match opened {
@@ -86,10 +98,12 @@ fn open(path: &Path, settled: &BTreeSet<u64>) -> Result<(Database, Content), Err
     open_file(path, settled)
 }
 
+fn make_file(path: &Path) -> std::io::Result<File> {
+    OpenOptions::new().read(true).write(true).create(true).truncate(false).mode(0o600).open(path)
+}
+
 fn open_file(path: &Path, settled: &BTreeSet<u64>) -> Result<(Database, Content), Error> {
-    let mut options = OpenOptions::new();
-    let file = options.read(true).write(true).create(true).truncate(false).mode(0o600).open(path)?;
-    let mut database = builder().create_file(file)?;
+    let mut database = builder().create_file(make_file(path)?)?;
     database.check_integrity()?;
     let content = content(&database, settled)?;
     Ok((database, content))
