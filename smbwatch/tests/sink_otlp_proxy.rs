@@ -2,6 +2,7 @@
 
 mod support;
 
+use std::fs;
 use std::time::{Duration, Instant};
 
 use opentelemetry_proto::tonic::collector::logs::v1::ExportLogsServiceRequest;
@@ -10,6 +11,7 @@ use support::alerts::{Maker, close, send, start, wait_for};
 use support::lab::Lab;
 use support::otlp::records;
 use support::proxy::{Answer, Proxy, grpc, page, taken};
+use support::server::{Reply, Server};
 
 const SINK: &str = "[[sinks]]\ntype = \"otlp\"\nurl = \"http://127.0.0.1:4317\"";
 
@@ -76,4 +78,36 @@ fn a_kept_connection_that_was_closed_is_no_failure() {
     assert!(took < Duration::from_millis(200) * 15, "{took:?}");
     assert_eq!(proxy.connections() as u64, ALERTS);
     close(sink);
+}
+
+#[test]
+fn further_headers_are_sent() {
+    let Some(lab) = Lab::make("further_headers_are_sent") else { return };
+    let key = lab.folder().join("key");
+    fs::write(&key, "topsecret\n").expect("write the key");
+    let file = format!("{{ file = {key:?} }}");
+    let headers = format!("headers.X-Tenant = {file}\nheaders.authorization = {file}");
+    let sent = |headers: &hyper::HeaderMap| {
+        assert_eq!(headers["x-tenant"], "topsecret");
+        assert_eq!(headers["authorization"], "topsecret");
+    };
+    let _proxy = Proxy::start(&lab, 4317, move |head, _| {
+        sent(&head.headers);
+        assert_eq!(head.headers["te"], "trailers");
+        assert_eq!(
+            head.uri,
+            "http://127.0.0.1:4317/opentelemetry.proto.collector.logs.v1.LogsService/Export"
+        );
+        taken()
+    });
+    let _server = Server::start(&lab, 4318, move |asked| {
+        sent(&asked.headers);
+        Reply::Answer(200, String::new())
+    });
+    for more in ["url = \"http://127.0.0.1:4317\"", "url = \"http://127.0.0.1:4318\"\nprotocol = \"http\""] {
+        let sink = start(&lab, &format!("[[sinks]]\ntype = \"otlp\"\n{more}\n{headers}"));
+        send(&sink, &mut Maker::new(), 1);
+        wait_for(&sink, "it is delivered", |counts| counts.delivered == 1);
+        close(sink);
+    }
 }

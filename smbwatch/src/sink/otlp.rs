@@ -4,8 +4,6 @@ mod grpc;
 mod answer;
 mod refusal;
 
-use std::collections::BTreeMap;
-
 use anyhow::Context as _;
 use hyper::Method;
 use hyper::header::{CONTENT_TYPE, HeaderValue};
@@ -34,7 +32,7 @@ enum Way {
 
 impl Otlp {
     pub(super) fn new(target: &OtlpTarget) -> anyhow::Result<Self> {
-        let OtlpTarget { url, protocol, bearer, ca } = target;
+        let OtlpTarget { url, protocol, bearer, headers, ca } = target;
         let way = match protocol {
             Protocol::Grpc => Way::Grpc(grpc::Client::new(url, ca.as_deref())?),
             Protocol::Http => {
@@ -42,7 +40,7 @@ impl Otlp {
                 Way::Http { client: Client::new(url, ca.as_deref())?, path: path.to_owned() }
             }
         };
-        Ok(Self { way, headers: webhook::headers(bearer.as_ref(), &BTreeMap::new())? })
+        Ok(Self { way, headers: webhook::headers(bearer.as_ref(), headers)? })
     }
 
     fn send(&mut self, request: &ExportLogsServiceRequest) -> Result<ExportLogsServiceResponse, Failure> {
