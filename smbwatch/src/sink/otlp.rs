@@ -75,6 +75,17 @@ impl Sink for Otlp {
 
     /// A request without data is to be taken, says the specification.
     fn check(&mut self) -> Result<(), Failure> {
-        self.send(&ExportLogsServiceRequest::default()).map(drop)
+        let Err(failure) = self.send(&ExportLogsServiceRequest::default()) else { return Ok(()) };
+        let protocol = match self.way {
+            Way::Grpc(_) => "gRPC",
+            Way::Http { .. } => "HTTP",
+        };
+        Err(match failure {
+            Failure::Later(error, after) if error.chain().any(|cause| cause.is::<hyper::Error>()) => {
+                let advice = format!("does it speak {protocol}? if not, correct `url` or `protocol`");
+                Failure::Later(error.context(advice), after)
+            }
+            Failure::Later(..) | Failure::Refused(_) => failure,
+        })
     }
 }
