@@ -19,7 +19,6 @@ pub mod correlate;
 pub mod reassemble;
 pub mod smb;
 pub mod converse;
-mod grpc;
 pub mod runtime;
 pub mod enrich;
 pub mod judge;

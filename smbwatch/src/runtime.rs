@@ -3,6 +3,7 @@
 mod container;
 mod socket;
 mod docker;
+mod grpc;
 mod cri;
 mod endpoint;
 

@@ -8,7 +8,7 @@ mod template;
 mod url;
 mod webhook;
 
-use std::collections::HashSet;
+use std::collections::{BTreeMap, HashSet};
 use std::ops::RangeInclusive;
 use std::path::PathBuf;
 
@@ -107,8 +107,21 @@ pub struct OtlpTarget {
     pub protocol: Protocol,
     /// A token for the `Authorization` header.
     pub bearer: Option<Secret>,
+    /// Further headers, or metadata, whose values are keys.
+    #[serde(default)]
+    pub headers: BTreeMap<String, Secret>,
     /// Certificates of the authorities that are trusted; without it, those of the system.
     pub ca: Option<PathBuf>,
+}
+
+impl OtlpTarget {
+    fn check(&self) -> Result<(), String> {
+        const OURS: [&str; 5] = ["content-type", "content-length", "host", "te", "user-agent"];
+        webhook::check_headers(&self.headers, |name| {
+            let bearer = self.bearer.is_some() && name == "authorization";
+            bearer || OURS.contains(&name) || name.starts_with("grpc-")
+        })
+    }
 }
 
 /// What carries OpenTelemetry's messages.
@@ -177,6 +190,9 @@ impl SinkConfig {
             return Err(format!("`sinks`: {name}: `spool_mib` is {mib}; give 0, or between 8 and 4096"));
         }
         if let Target::Webhook(target) = &target {
+            target.check().map_err(|wrong| format!("`sinks`: {name}: {wrong}"))?;
+        }
+        if let Target::Otlp(target) = &target {
             target.check().map_err(|wrong| format!("`sinks`: {name}: {wrong}"))?;
         }
         if let Target::Elasticsearch(ElasticsearchTarget { data_stream, .. }) = &target

@@ -194,6 +194,19 @@ fn mistakes_are_named_with_their_place() {
             "[[sinks]]\ntype = \"webhook\"\nurl = \"http://h/\"\nheaders.\"a b\" = { env = \"A\" }",
             "test.toml: `sinks`: webhook: `a b` cannot be the name of a header",
         ),
+        (
+            "[[sinks]]\ntype = \"otlp\"\nurl = \"http://h/\"\nbearer = { env = \"A\" }\n\
+             headers.Authorization = { env = \"A\" }",
+            "test.toml: `sinks`: otlp: the header `Authorization` is set already; remove it from `headers`",
+        ),
+        (
+            "[[sinks]]\ntype = \"otlp\"\nurl = \"http://h/\"\nheaders.grpc-timeout = { env = \"A\" }",
+            "test.toml: `sinks`: otlp: the header `grpc-timeout` is set already; remove it from `headers`",
+        ),
+        (
+            "[[sinks]]\ntype = \"otlp\"\nurl = \"http://h/\"\nheaders.X-Key = \"secret\"",
+            "test.toml:1:1: a key is not written here; name where it is: `{ file = \"PATH\" }` or `{ env = \"NAME\" }`",
+        ),
         ("[[exceptions]]\ndestination = \"1.2.3.4\"", "test.toml:1:1: missing field `reason`"),
         ("sinks = []", "test.toml: `sinks` is empty, so nothing would be told; leave it out for standard"),
         (

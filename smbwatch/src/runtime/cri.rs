@@ -17,8 +17,8 @@ use tonic::{Code, Status};
 use tonic_prost::ProstCodec;
 
 use super::container::{self, Container, Pod};
+use super::grpc::Sender;
 use super::socket::{Driver, Error, MAX_ANSWER, connect};
-use crate::grpc::Sender;
 use messages as cri;
 
 /// The container or the pod's sandbox of an identifier, running or not, or all that run.

@@ -1,5 +1,6 @@
 //! A web service that alerts are posted to.
 
+use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 use anyhow::Context as _;
@@ -32,18 +33,13 @@ impl Webhook {
     pub(super) fn new(target: &WebhookTarget) -> anyhow::Result<Self> {
         let key = target.hmac.as_ref().map(Secret::read).transpose()?;
         let key = key.map(|key| hmac::Key::new(hmac::HMAC_SHA256, key.expose_secret().as_bytes()));
-        let mut headers = Headers::new();
-        headers.extend(authorization("Bearer", target.bearer.as_ref())?.map(|value| (AUTHORIZATION, value)));
-        for (name, secret) in &target.headers {
-            headers.push((HeaderName::from_bytes(name.as_bytes())?, hidden(secret.read()?.expose_secret())?));
-        }
         Ok(Self {
             client: Client::new(&target.url, target.ca.as_deref())?,
             path: target.url.path.clone(),
             one_by_one: target.is_one_by_one(),
             template: target.template.clone(),
             key,
-            headers,
+            headers: headers(target.bearer.as_ref(), &target.headers)?,
         })
     }
 
@@ -94,6 +90,19 @@ impl Sink for Webhook {
     fn check(&mut self) -> Result<(), Failure> {
         self.client.check()
     }
+}
+
+/// The headers that hold keys.
+pub(super) fn headers(
+    bearer: Option<&Secret>,
+    further: &BTreeMap<String, Secret>,
+) -> anyhow::Result<Headers> {
+    let mut headers = Headers::new();
+    headers.extend(authorization("Bearer", bearer)?.map(|value| (AUTHORIZATION, value)));
+    for (name, secret) in further {
+        headers.push((HeaderName::from_bytes(name.as_bytes())?, hidden(secret.read()?.expose_secret())?));
+    }
+    Ok(headers)
 }
 
 /// A header that no debug form shows.

@@ -17,6 +17,7 @@ pub mod agent;
 pub mod alerts;
 pub mod folder;
 pub mod listener;
+pub mod proxy;
 pub mod server;
 pub mod sasl;
 pub mod broker;

@@ -40,21 +40,28 @@ impl WebhookTarget {
         if self.template.is_some() && self.body == Some(Body::Lines) {
             return Err("a `template` makes one request of each alert; remove `body`".to_owned());
         }
-        let is_ours = |name: &str| {
-            let bearer = if self.bearer.is_some() { "authorization" } else { "" };
-            [bearer, "content-type", "content-length", "host", "x-smbwatch-signature"].contains(&name)
-        };
-        for name in self.headers.keys() {
-            match HeaderName::from_bytes(name.as_bytes()) {
-                Ok(header) if is_ours(header.as_str()) => {
-                    return Err(format!("the header `{name}` is set already; remove it from `headers`"));
-                }
-                Ok(_) => {}
-                Err(_) => return Err(format!("`{name}` cannot be the name of a header")),
-            }
-        }
-        Ok(())
+        check_headers(&self.headers, |name| {
+            let bearer = self.bearer.is_some() && name == "authorization";
+            bearer || ["content-type", "content-length", "host", "x-smbwatch-signature"].contains(&name)
+        })
     }
+}
+
+/// Checks the names of further headers, of which none may be ours.
+pub(super) fn check_headers(
+    headers: &BTreeMap<String, Secret>,
+    is_ours: impl Fn(&str) -> bool,
+) -> Result<(), String> {
+    for name in headers.keys() {
+        match HeaderName::from_bytes(name.as_bytes()) {
+            Ok(header) if is_ours(header.as_str()) => {
+                return Err(format!("the header `{name}` is set already; remove it from `headers`"));
+            }
+            Ok(_) => {}
+            Err(_) => return Err(format!("`{name}` cannot be the name of a header")),
+        }
+    }
+    Ok(())
 }
 
 /// What one request holds.

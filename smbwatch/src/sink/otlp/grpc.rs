@@ -1,28 +1,30 @@
 //! A gRPC client of one receiver: a connection that is kept, and one request at a time.
+//!
+//! Tonic's makes statuses of its own for what is no answer of the receiver's, and they look like refusals.
 
 use std::path::Path;
 
 use anyhow::Context as _;
-use hyper::client::conn::http2;
-use hyper::header::{AUTHORIZATION, HeaderValue};
-use hyper::http::uri::PathAndQuery;
+use http_body_util::Full;
+use hyper::body::Bytes;
+use hyper::client::conn::http2::{SendRequest, handshake};
+use hyper::header::{CONTENT_TYPE, TE, USER_AGENT};
+use hyper::{Method, Request};
 use hyper_util::rt::TokioExecutor;
 use opentelemetry_proto::tonic::collector::logs::v1::{ExportLogsServiceRequest, ExportLogsServiceResponse};
-use tonic::Status;
-use tonic::client::Grpc;
-use tonic_prost::ProstCodec;
+use prost::Message as _;
 
-use super::refusal;
+use super::answer::Answer;
 use crate::config::sinks::Url;
-use crate::grpc::Sender;
 use crate::sink::Failure;
+use crate::sink::http::Headers;
 use crate::sink::service::Service;
 
 const METHOD: &str = "/opentelemetry.proto.collector.logs.v1.LogsService/Export";
 
 pub(super) struct Client {
     service: Service,
-    connection: Option<Grpc<Sender>>,
+    connection: Option<SendRequest<Full<Bytes>>>,
 }
 
 impl Client {
@@ -30,58 +32,64 @@ impl Client {
         Ok(Self { service: Service::new(url, ca, b"h2")?, connection: None })
     }
 
-    /// Only connects.
-    pub(super) fn check(&mut self) -> Result<(), Failure> {
-        self.service.check()
-    }
-
     /// Sends a request, and waits for the answer.
     pub(super) fn send(
         &mut self,
-        request: ExportLogsServiceRequest,
-        authorization: Option<&HeaderValue>,
+        request: &ExportLogsServiceRequest,
+        headers: &Headers,
     ) -> Result<ExportLogsServiceResponse, Failure> {
-        let mut request = tonic::Request::new(request);
-        if let Some(value) = authorization {
-            let mut headers = hyper::HeaderMap::new();
-            headers.insert(AUTHORIZATION, value.clone());
-            *request.metadata_mut() = tonic::metadata::MetadataMap::from_headers(headers);
-        }
         let Self { service, connection } = self;
-        service.exchange(async {
+        let url = &service.url;
+        let body = frame(request).map_err(Failure::later)?;
+        let request = || {
+            let mut request = Request::builder()
+                .method(Method::POST)
+                .uri(format!("{url}{METHOD}"))
+                .header(TE, "trailers")
+                .header(CONTENT_TYPE, "application/grpc")
+                .header(USER_AGENT, concat!("smbwatch/", env!("CARGO_PKG_VERSION")))
+                .body(Full::new(body.clone()))?;
+            request.headers_mut().extend(headers.iter().cloned());
+            anyhow::Ok(request)
+        };
+        let exchange = async {
             // The other side may have closed one that was kept, which is no failure.
-            let mut kept = connection.take();
-            if let Some(grpc) = &mut kept
-                && grpc.ready().await.is_err()
+            if let Some(mut kept) = connection.take()
+                && let Ok(answer) = answer(&mut kept, request()?).await
             {
-                kept = None;
+                *connection = Some(kept);
+                return anyhow::Ok(answer);
             }
-            let mut grpc = match kept {
-                Some(grpc) => grpc,
-                None => connect(service).await.map_err(Failure::later)?,
-            };
-            let answered = export(&mut grpc, request).await;
-            // A connection that has failed tells so when it is used again.
-            *connection = Some(grpc);
-            answered.map_err(|status| refusal::failure(&status, &service.url))
-        })
+            let mut new = connect(service).await?;
+            let answer = answer(&mut new, request()?).await.with_context(|| url.to_string())?;
+            *connection = Some(new);
+            Ok(answer)
+        };
+        let answer = service.exchange(async { exchange.await.map_err(Failure::later) })?;
+        answer.outcome(url)
     }
 }
 
-async fn connect(service: &Service) -> anyhow::Result<Grpc<Sender>> {
-    let stream = service.connect().await?;
-    let (sender, connection) = http2::handshake(TokioExecutor::new(), stream).await?;
-    // It ends with the sender, or the runtime. Whoever waits for an answer is told of its errors as well.
-    tokio::spawn(connection);
-    let origin = service.url.to_string().parse().context("the address of the receiver")?;
-    Ok(Grpc::with_origin(Sender(sender), origin))
+/// A message as it is sent: a flag that says it is not compressed, its length, and itself.
+fn frame(request: &ExportLogsServiceRequest) -> anyhow::Result<Bytes> {
+    let length = u32::try_from(request.encoded_len()).context("a request of more than 4 GiB")?;
+    let mut frame = vec![0];
+    frame.extend(length.to_be_bytes());
+    request.encode(&mut frame)?;
+    Ok(frame.into())
 }
 
-async fn export(
-    grpc: &mut Grpc<Sender>,
-    request: tonic::Request<ExportLogsServiceRequest>,
-) -> Result<ExportLogsServiceResponse, Status> {
-    grpc.ready().await.map_err(|error| Status::from_error(error.into()))?;
-    let (path, codec) = (PathAndQuery::from_static(METHOD), ProstCodec::default());
-    grpc.unary(request, path, codec).await.map(tonic::Response::into_inner)
+async fn connect(service: &Service) -> anyhow::Result<SendRequest<Full<Bytes>>> {
+    let (sender, connection) = handshake(TokioExecutor::new(), service.connect().await?).await?;
+    // It ends with the sender, or the runtime. Whoever waits for an answer is told of its errors as well.
+    tokio::spawn(connection);
+    Ok(sender)
+}
+
+async fn answer(
+    sender: &mut SendRequest<Full<Bytes>>,
+    request: Request<Full<Bytes>>,
+) -> anyhow::Result<Answer> {
+    sender.ready().await?;
+    Answer::read(sender.send_request(request).await?).await
 }

@@ -1,7 +1,6 @@
 //! What a receiver's status means for a request:
 //! <https://opentelemetry.io/docs/specs/otlp/#failures>
 
-use std::error::Error as _;
 use std::time::Duration;
 
 use anyhow::anyhow;
@@ -11,16 +10,14 @@ use tonic::{Code, Status};
 use crate::config::sinks::Url;
 use crate::sink::Failure;
 
-/// Whether a request that was not taken may be sent again.
+/// Whether a request may be sent again, of which the receiver itself says that it is not taken.
 pub(super) fn failure(status: &Status, url: &Url) -> Failure {
+    // Without a message it is described.
     let (code, said) = (status.code(), status.message());
+    let said = if said.is_empty() { code.description() } else { said };
     let later = |advice: &str| {
         Failure::Later(anyhow!("{url}: answered {code:?}: {said}{advice}"), retry_delay(status.details()))
     };
-    // What comes from the connection and not from the receiver has a cause.
-    if status.source().is_some() {
-        return later("");
-    }
     match code {
         Code::Cancelled
         | Code::DeadlineExceeded

@@ -10,7 +10,7 @@ use tonic::body::Body;
 use tonic::client::GrpcService;
 
 /// Hyper's half of a connection, as tonic wants it.
-pub(crate) struct Sender(pub(crate) SendRequest<Body>);
+pub(super) struct Sender(pub(super) SendRequest<Body>);
 
 impl GrpcService<Body> for Sender {
     type ResponseBody = Incoming;
