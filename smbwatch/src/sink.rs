@@ -8,6 +8,7 @@ mod serve;
 mod encode;
 mod secret;
 mod tls;
+mod addresses;
 mod service;
 mod http;
 mod stdout;

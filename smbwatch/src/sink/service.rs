@@ -1,23 +1,26 @@
 //! A service that is reached by TCP, with TLS or without.
 
 use std::cell::OnceCell;
-use std::path::Path;
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context as _, anyhow};
 use hyper_util::rt::TokioIo;
-use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::net::TcpStream;
+use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite};
+use tokio::net::{TcpStream, lookup_host};
 use tokio::runtime::{Builder, Runtime};
 use tokio::time::timeout;
 use tokio_rustls::TlsConnector;
 
+use super::addresses::shares;
 use super::{Failure, tls};
-use crate::config::sinks::Url;
+use crate::config::sinks::{Tls, Url};
 
 const CONNECT: Duration = Duration::from_secs(10);
 const EXCHANGE: Duration = Duration::from_secs(30);
+/// How long a service that is only tried may take to say that it wants another certificate.
+const OBJECTION: Duration = Duration::from_millis(500);
 
 /// Where a service is, and how it is spoken to.
 pub(super) struct Service {
@@ -35,8 +38,8 @@ pub(super) type Stream = TokioIo<Box<dyn Bytes>>;
 
 impl Service {
     /// A service that speaks `protocol`, which TLS names to it (ALPN).
-    pub(super) fn new(url: &Url, ca: Option<&Path>, protocol: &[u8]) -> anyhow::Result<Self> {
-        let tls = url.secure.then(|| tls::client(ca)).transpose()?.map(|mut config| {
+    pub(super) fn new(url: &Url, tls: Tls<'_>, protocol: &[u8]) -> anyhow::Result<Self> {
+        let tls = url.secure.then(|| tls::client(tls)).transpose()?.map(|mut config| {
             config.alpn_protocols = vec![protocol.to_vec()];
             TlsConnector::from(Arc::new(config))
         });
@@ -45,7 +48,18 @@ impl Service {
 
     /// Only connects.
     pub(super) fn check(&self) -> Result<(), Failure> {
-        self.wait(self.connect())?.map(drop).map_err(Failure::later)
+        let check = async {
+            let mut stream = self.connect().await?.into_inner();
+            // It judges a client's certificate when the client's part of the handshake is over (RFC 8446, section 2).
+            let said = async { stream.read(&mut [0]).await };
+            match timeout(OBJECTION, said).await {
+                Ok(Err(error)) if tls::is_alert(&error) => {
+                    Err(tls::failure(error)).with_context(|| format!("connect to {}", self.url))
+                }
+                Ok(_) | Err(_) => Ok(()),
+            }
+        };
+        self.wait(check)?.map_err(Failure::later)
     }
 
     /// Waits for an exchange with it, but not for ever.
@@ -68,7 +82,8 @@ impl Service {
 
     pub(super) async fn connect(&self) -> anyhow::Result<Stream> {
         let connect = async {
-            let stream = TcpStream::connect(self.url.end.to_string()).await?;
+            let addresses = lookup_host(self.url.end.to_string()).await?;
+            let stream = dial(addresses.collect()).await?;
             stream.set_nodelay(true)?;
             let stream: Box<dyn Bytes> = match &self.tls {
                 Some(tls) => {
@@ -83,4 +98,17 @@ impl Service {
         let connected = connected.map_err(|_| anyhow!("no connection within {CONNECT:?}"));
         connected.and_then(|connected| connected).with_context(|| format!("connect to {}", self.url))
     }
+}
+
+/// Connects to the first address that answers; the error is that of the last.
+async fn dial(addresses: Vec<SocketAddr>) -> anyhow::Result<TcpStream> {
+    let mut last = anyhow!("its name has no address");
+    for (address, share) in shares(addresses, CONNECT) {
+        match timeout(share, TcpStream::connect(address)).await {
+            Ok(Ok(stream)) => return Ok(stream),
+            Ok(Err(error)) => last = error.into(),
+            Err(_) => last = anyhow!("{address} does not answer"),
+        }
+    }
+    Err(last)
 }

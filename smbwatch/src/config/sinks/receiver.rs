@@ -1,4 +1,4 @@
-//! Where syslog goes: `unix:///dev/log`, `udp://HOST:PORT`, `tcp://HOST:PORT` or `tls://HOST:PORT`.
+//! Where syslog goes: `unix:///PATH`, `udp://HOST:PORT`, `tcp://HOST:PORT` or `tls://HOST:PORT`.
 
 use std::fmt;
 use std::io;
@@ -33,13 +33,8 @@ pub struct End {
 
 impl End {
     /// Looks it up.
-    pub(crate) fn address(&self) -> io::Result<SocketAddr> {
-        let mut addresses = self.to_string().to_socket_addrs()?;
-        addresses.next().ok_or_else(|| io::Error::other(format!("{} has no address", self.host)))
-    }
-
-    pub(crate) fn is_ipv6(&self) -> io::Result<bool> {
-        Ok(self.address()?.is_ipv6())
+    pub(crate) fn addresses(&self) -> io::Result<Vec<SocketAddr>> {
+        Ok(self.to_string().to_socket_addrs()?.collect())
     }
 }
 
@@ -73,7 +68,7 @@ impl TryFrom<String> for Receiver {
         });
         parsed.ok_or_else(|| {
             format!(
-                "`{text}` is no syslog address; write `unix:///dev/log`, or `tls://HOST:6514` (or udp, tcp)"
+                "`{text}` is no syslog address; write `tls://HOST:6514` (or tcp, udp), or `unix:///run/syslog.sock`"
             )
         })
     }

@@ -1,7 +1,5 @@
 //! A gRPC client of one receiver: a connection that is kept, and one request at a time.
 
-use std::path::Path;
-
 use anyhow::Context as _;
 use hyper::client::conn::http2;
 use hyper::header::{AUTHORIZATION, HeaderValue};
@@ -13,7 +11,7 @@ use tonic::client::Grpc;
 use tonic_prost::ProstCodec;
 
 use super::refusal;
-use crate::config::sinks::Url;
+use crate::config::sinks::{Tls, Url};
 use crate::grpc::Sender;
 use crate::sink::Failure;
 use crate::sink::service::Service;
@@ -26,8 +24,8 @@ pub(super) struct Client {
 }
 
 impl Client {
-    pub(super) fn new(url: &Url, ca: Option<&Path>) -> anyhow::Result<Self> {
-        Ok(Self { service: Service::new(url, ca, b"h2")?, connection: None })
+    pub(super) fn new(url: &Url, tls: Tls<'_>) -> anyhow::Result<Self> {
+        Ok(Self { service: Service::new(url, tls, b"h2")?, connection: None })
     }
 
     /// Only connects.
