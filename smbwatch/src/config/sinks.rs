@@ -131,9 +131,7 @@ impl Target {
 
     fn mistake_about_tls(&self) -> Option<String> {
         match self {
-            Self::Syslog(target) => {
-                target.tls().mistake(matches!(target.address, Receiver::Tls(_)), "tls")
-            }
+            Self::Syslog(target) => target.tls().mistake(matches!(target.address, Receiver::Tls(_)), "tls"),
             Self::Webhook(target) => target.tls().mistake(target.url.secure, "https"),
             Self::Elasticsearch(target) => target.tls().mistake(target.url.secure, "https"),
             Self::Otlp(target) => target.tls().mistake(target.url.secure, "https"),
@@ -179,7 +177,9 @@ impl SinkConfig {
         }
         let name = name.unwrap_or_else(|| target.default_name());
         if severity > MOST_SEVERE {
-            return Err(format!("`sinks`: {name}: `severity` is {severity}, which no alert has; give at most 99"));
+            return Err(format!(
+                "`sinks`: {name}: `severity` is {severity}, which no alert has; give at most 99"
+            ));
         }
         if spool_mib.is_some() && target.is_local() {
             return Err(format!(
@@ -218,7 +218,9 @@ impl SinkConfig {
                 && let Some(other) = paths.insert(path, &sink.name)
             {
                 let (name, path) = (&sink.name, path.display());
-                return Err(format!("`sinks`: {other} and {name} both write {path}; give one another `path`"));
+                return Err(format!(
+                    "`sinks`: {other} and {name} both write {path}; give one another `path`"
+                ));
             }
         }
         let mut names = HashSet::new();

@@ -20,6 +20,20 @@ pub(super) fn shares(
     })
 }
 
+/// An address that does not answer, while what is given with it lives.
+#[cfg(test)]
+pub(super) fn black_hole() -> (SocketAddr, [socket2::Socket; 2]) {
+    let socket =
+        || socket2::Socket::new(socket2::Domain::IPV4, socket2::Type::STREAM, None).expect("a socket");
+    let (listener, first) = (socket(), socket());
+    listener.bind(&SocketAddr::from(([127, 0, 0, 1], 0)).into()).expect("bind");
+    // There is room for one, whom nobody accepts.
+    listener.listen(0).expect("listen");
+    let address = listener.local_addr().expect("an address");
+    first.connect(&address).expect("connect");
+    (address.as_socket().expect("an address"), [listener, first])
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

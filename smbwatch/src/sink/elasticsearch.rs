@@ -60,6 +60,7 @@ impl Sink for Elasticsearch {
 
     /// Asks who it is, which needs the key.
     fn check(&mut self) -> Result<(), Failure> {
+        self.client.check()?;
         let path = format!("{}/", self.folder);
         let answer = self.client.send(Method::GET, &path, self.headers(), Vec::new())?;
         answer.failure().map_or(Ok(()), Err)

@@ -83,7 +83,7 @@ impl Service {
     pub(super) async fn connect(&self) -> anyhow::Result<Stream> {
         let connect = async {
             let addresses = lookup_host(self.url.end.to_string()).await?;
-            let stream = dial(addresses.collect()).await?;
+            let stream = dial(addresses.collect(), CONNECT).await?;
             stream.set_nodelay(true)?;
             let stream: Box<dyn Bytes> = match &self.tls {
                 Some(tls) => {
@@ -101,9 +101,9 @@ impl Service {
 }
 
 /// Connects to the first address that answers; the error is that of the last.
-async fn dial(addresses: Vec<SocketAddr>) -> anyhow::Result<TcpStream> {
+async fn dial(addresses: Vec<SocketAddr>, patience: Duration) -> anyhow::Result<TcpStream> {
     let mut last = anyhow!("its name has no address");
-    for (address, share) in shares(addresses, CONNECT) {
+    for (address, share) in shares(addresses, patience) {
         match timeout(share, TcpStream::connect(address)).await {
             Ok(Ok(stream)) => return Ok(stream),
             Ok(Err(error)) => last = error.into(),
@@ -111,4 +111,27 @@ async fn dial(addresses: Vec<SocketAddr>) -> anyhow::Result<TcpStream> {
         }
     }
     Err(last)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::TcpListener;
+
+    use super::*;
+    use crate::sink::addresses::black_hole;
+
+    #[test]
+    fn an_address_that_does_not_answer_leaves_time_for_the_next() {
+        let (silent, _kept) = black_hole();
+        let listener = TcpListener::bind("127.0.0.1:0").expect("listen");
+        let open = listener.local_addr().expect("an address");
+        let runtime = Builder::new_current_thread().enable_all().build().expect("a runtime");
+        let dial = |addresses| runtime.block_on(dial(addresses, Duration::from_millis(600)));
+        let stream = dial(vec![silent, open]).expect("a connection");
+        assert_eq!(stream.peer_addr().expect("an address"), open);
+        drop(listener);
+        let error = |addresses| dial(addresses).expect_err("no connection").to_string();
+        assert_eq!(error(vec![silent, open]), "Connection refused (os error 111)");
+        assert_eq!(error(vec![open, silent]), format!("{silent} does not answer"));
+    }
 }

@@ -140,3 +140,52 @@ fn datagrams(
     }
     Ok(fates)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::sinks::{End, Facility, Payload};
+
+    fn target(host: &str, port: u16) -> SyslogTarget {
+        SyslogTarget {
+            address: Receiver::Udp(End { host: host.to_owned(), port }),
+            format: Payload::Json,
+            facility: Facility::Daemon,
+            ca: None,
+            certificate: None,
+            key: None,
+        }
+    }
+
+    #[test]
+    fn a_name_is_looked_up_again_when_it_was_long_ago() {
+        let receiver = UdpSocket::bind("127.0.0.1:0").expect("a receiver");
+        receiver.set_read_timeout(Some(PATIENCE)).expect("set the patience");
+        let port = receiver.local_addr().expect("an address").port();
+        let mut sink = Syslog::new(target("127.0.0.1", port));
+        let sender = |sink: &mut Syslog| {
+            let alert = Stored::parse(b"{}".to_vec()).expect("an alert");
+            assert_eq!(sink.deliver(&[alert]).expect("sent"), [Fate::Delivered]);
+            receiver.recv_from(&mut [0; 512]).expect("a message").1
+        };
+        let first = sender(&mut sink);
+        assert_eq!(sender(&mut sink), first);
+        let long_ago = Instant::now().checked_sub(BELIEF + Duration::from_secs(1));
+        sink.looked_up = long_ago.expect("a time");
+        let second = sender(&mut sink);
+        assert_ne!(second, first);
+        assert_eq!(sender(&mut sink), second);
+    }
+
+    #[test]
+    fn who_cannot_be_looked_up_is_where_it_was() {
+        let receiver = UdpSocket::bind("127.0.0.1:0").expect("a receiver");
+        let port = receiver.local_addr().expect("an address").port();
+        let mut sink = Syslog::new(target("127.0.0.1", port));
+        sink.line = Some(sink.line().expect("a line"));
+        // A name with a space has no address, and is asked of nobody.
+        sink.target = target("no name", port);
+        sink.looked_up = Instant::now().checked_sub(2 * BELIEF).expect("a time");
+        assert!(sink.line().is_ok() && sink.line().is_err());
+    }
+}

@@ -53,7 +53,9 @@ impl ElasticsearchTarget {
         }
         let mistake = match (&self.user, &self.password) {
             (None, None) => return None,
-            (Some(_), None) | (None, Some(_)) => "`user` and `password` belong together; give both, or neither",
+            (Some(_), None) | (None, Some(_)) => {
+                "`user` and `password` belong together; give both, or neither"
+            }
             (Some(_), Some(_)) if self.api_key.is_some() => {
                 "an `api_key` takes the place of `user` and `password`; remove the one or the others"
             }

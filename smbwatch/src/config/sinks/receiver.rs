@@ -97,9 +97,12 @@ mod tests {
 
     #[test]
     fn an_address_is_read_as_it_is_written() {
-        for text in
-            ["unix:///run/syslog.sock", "udp://siem:514", "tcp://[2001:db8::1]:601", "tls://siem.example.org:6514"]
-        {
+        for text in [
+            "unix:///run/syslog.sock",
+            "udp://siem:514",
+            "tcp://[2001:db8::1]:601",
+            "tls://siem.example.org:6514",
+        ] {
             assert_eq!(Receiver::try_from(text.to_owned()).map(|read| read.to_string()), Ok(text.to_owned()));
         }
         for text in [

@@ -87,7 +87,8 @@ mod tests {
     #[test]
     fn an_address_has_the_key_of_its_version() {
         let told = |source: &str, destination: &str| {
-            let alert = json!({ "source": { "ip": source }, "destination": { "ip": destination, "port": 445 } });
+            let alert =
+                json!({ "source": { "ip": source }, "destination": { "ip": destination, "port": 445 } });
             cef(&Stored::parse(alert.to_string().into_bytes()).expect("an alert"))
         };
         let text = told("10.20.0.5", "93.184.216.34");

@@ -22,14 +22,14 @@ pub(super) enum Stream {
 
 impl Stream {
     pub(super) fn plain(end: &End) -> anyhow::Result<Self> {
-        Ok(Self::Plain(connect(end.addresses()?)?))
+        Ok(Self::Plain(connect(end.addresses()?, PATIENCE)?))
     }
 
     pub(super) fn tls(end: &End, tls: Tls<'_>) -> anyhow::Result<Self> {
         let config = Arc::new(tls::client(tls)?);
         let connection = ClientConnection::new(config, tls::server_name(&end.host)?)?;
         let began = Instant::now();
-        let mut stream = StreamOwned::new(connection, connect(end.addresses()?)?);
+        let mut stream = StreamOwned::new(connection, connect(end.addresses()?, PATIENCE)?);
         while stream.conn.is_handshaking() {
             stream.conn.complete_io(&mut stream.sock).map_err(tls::failure)?;
         }
@@ -104,9 +104,9 @@ fn first_word(stream: &mut StreamOwned<ClientConnection, TcpStream>, patience: D
 }
 
 /// To the first address that answers; the error is that of the last.
-fn connect(addresses: Vec<SocketAddr>) -> io::Result<TcpStream> {
+fn connect(addresses: Vec<SocketAddr>, patience: Duration) -> io::Result<TcpStream> {
     let mut last = io::Error::other("its name has no address");
-    for (address, share) in shares(addresses, PATIENCE) {
+    for (address, share) in shares(addresses, patience) {
         match TcpStream::connect_timeout(&address, share) {
             Ok(stream) => {
                 stream.set_read_timeout(Some(PATIENCE))?;
@@ -117,4 +117,26 @@ fn connect(addresses: Vec<SocketAddr>) -> io::Result<TcpStream> {
         }
     }
     Err(last)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::TcpListener;
+
+    use super::*;
+    use crate::sink::addresses::black_hole;
+
+    #[test]
+    fn an_address_that_does_not_answer_leaves_time_for_the_next() {
+        let (silent, _kept) = black_hole();
+        let listener = TcpListener::bind("127.0.0.1:0").expect("listen");
+        let open = listener.local_addr().expect("an address");
+        let patience = Duration::from_millis(600);
+        let stream = connect(vec![silent, open], patience).expect("a connection");
+        assert_eq!(stream.peer_addr().expect("an address"), open);
+        drop(listener);
+        let kind = |addresses| connect(addresses, patience).expect_err("no connection").kind();
+        assert_eq!(kind(vec![silent, open]), io::ErrorKind::ConnectionRefused);
+        assert_eq!(kind(vec![open, silent]), io::ErrorKind::TimedOut);
+    }
 }
