@@ -94,6 +94,7 @@ const fn about_alert(alert: AlertDescription) -> Option<&'static str> {
         | AlertDescription::CertificateExpired
         | AlertDescription::CertificateRevoked
         | AlertDescription::CertificateUnknown
+        | AlertDescription::DecryptError
         | AlertDescription::UnsupportedCertificate => Some("it does not take this `certificate`"),
         _ => None,
     }

@@ -60,7 +60,7 @@ impl Stream {
         };
         self.socket().set_nonblocking(false)?;
         match read {
-            Ok(0) => Err(io::Error::new(io::ErrorKind::ConnectionReset, "the receiver has closed it")),
+            Ok(0) => Err(closed()),
             Err(error) if error.kind() != io::ErrorKind::WouldBlock => Err(error),
             Ok(_) | Err(_) => Ok(()),
         }
@@ -94,6 +94,7 @@ impl Drop for Stream {
 fn first_word(stream: &mut StreamOwned<ClientConnection, TcpStream>, patience: Duration) -> io::Result<()> {
     stream.sock.set_read_timeout(Some(patience.min(PATIENCE)))?;
     match stream.conn.read_tls(&mut stream.sock) {
+        Ok(0) => return Err(closed()),
         Ok(_) => {
             stream.conn.process_new_packets().map_err(io::Error::other)?;
         }
@@ -101,6 +102,10 @@ fn first_word(stream: &mut StreamOwned<ClientConnection, TcpStream>, patience: D
         Err(error) => return Err(error),
     }
     stream.sock.set_read_timeout(Some(PATIENCE))
+}
+
+fn closed() -> io::Error {
+    io::Error::new(io::ErrorKind::ConnectionReset, "the receiver has closed it")
 }
 
 /// To the first address that answers; the error is that of the last.
