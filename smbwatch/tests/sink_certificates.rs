@@ -68,6 +68,32 @@ fn who_asks_for_a_certificate_is_shown_it() {
 }
 
 #[test]
+fn a_certificate_that_is_replaced_is_shown_without_a_restart() {
+    let Some(lab) = Lab::make("a_certificate_that_is_replaced_is_shown_without_a_restart") else { return };
+    let [own, old] = ["own", "old"].map(|name| identity(&lab, name));
+    let receiver = identity(&lab, "receiver").ask_for(&own);
+    let _receivers = receivers(&lab, &receiver, &Arc::default());
+    let ca = receiver.ca.display();
+    let shown = format!("certificate = {:?}\nkey = {:?}", old.ca.display(), old.key.display());
+    let sinks =
+        [("syslog", "address = \"tls://localhost:6514"), ("webhook", "url = \"https://localhost:8443")].map(
+            |(kind, place)| {
+                start(&lab, &format!("[[sinks]]\ntype = \"{kind}\"\n{place}\"\nca = \"{ca}\"\n{shown}"))
+            },
+        );
+    for sink in &sinks {
+        send(sink, &mut Maker::new(), 20);
+        wait_for(sink, "all are in the spool", |counts| counts.spooled == 20);
+    }
+    fs::copy(&own.key, &old.key).expect("replace the key");
+    fs::copy(&own.ca, &old.ca).expect("replace the certificate");
+    for sink in sinks {
+        wait_for(&sink, "all are delivered", |counts| counts.delivered == 20);
+        close(sink);
+    }
+}
+
+#[test]
 fn a_syslog_receiver_is_told_of_the_end() {
     let Some(lab) = Lab::make("a_syslog_receiver_is_told_of_the_end") else { return };
     let receiver = identity(&lab, "receiver");

@@ -107,7 +107,7 @@ pub struct OtlpTarget {
 }
 
 impl OtlpTarget {
-    pub(crate) fn tls(&self) -> Tls<'_> {
+    pub(crate) fn tls(&self) -> Tls {
         Tls::of(&self.ca, &self.certificate, &self.key)
     }
 }

@@ -33,7 +33,7 @@ pub(super) struct Answer {
 }
 
 impl Client {
-    pub(super) fn new(url: &Url, tls: Tls<'_>) -> anyhow::Result<Self> {
+    pub(super) fn new(url: &Url, tls: Tls) -> anyhow::Result<Self> {
         Ok(Self { service: Service::new(url, tls, b"http/1.1")?, connection: None })
     }
 

@@ -25,7 +25,8 @@ const OBJECTION: Duration = Duration::from_millis(500);
 /// Where a service is, and how it is spoken to.
 pub(super) struct Service {
     pub(super) url: Url,
-    tls: Option<TlsConnector>,
+    tls: Option<Tls>,
+    protocol: &'static [u8],
     /// Made by the thread that uses it: dropped by another, which may run a runtime itself, it would panic.
     runtime: OnceCell<Runtime>,
 }
@@ -37,13 +38,11 @@ impl<T: AsyncRead + AsyncWrite + Unpin + Send> Bytes for T {}
 pub(super) type Stream = TokioIo<Box<dyn Bytes>>;
 
 impl Service {
-    /// A service that speaks `protocol`, which TLS names to it (ALPN).
-    pub(super) fn new(url: &Url, tls: Tls<'_>, protocol: &[u8]) -> anyhow::Result<Self> {
-        let tls = url.secure.then(|| tls::client(tls)).transpose()?.map(|mut config| {
-            config.alpn_protocols = vec![protocol.to_vec()];
-            TlsConnector::from(Arc::new(config))
-        });
-        Ok(Self { url: url.clone(), tls, runtime: OnceCell::new() })
+    /// A service that speaks `protocol`, which TLS names to it (ALPN). Certificates are read here to tell of mistakes.
+    pub(super) fn new(url: &Url, tls: Tls, protocol: &'static [u8]) -> anyhow::Result<Self> {
+        let tls = url.secure.then_some(tls);
+        tls.as_ref().map(tls::client).transpose()?;
+        Ok(Self { url: url.clone(), tls, protocol, runtime: OnceCell::new() })
     }
 
     /// Only connects.
@@ -87,6 +86,10 @@ impl Service {
             stream.set_nodelay(true)?;
             let stream: Box<dyn Bytes> = match &self.tls {
                 Some(tls) => {
+                    // They may have been replaced, as those are that are valid for a day.
+                    let mut config = tls::client(tls)?;
+                    config.alpn_protocols = vec![self.protocol.to_vec()];
+                    let tls = TlsConnector::from(Arc::new(config));
                     let name = tls::server_name(&self.url.end.host)?;
                     Box::new(tls.connect(name, stream).await.map_err(tls::failure)?)
                 }

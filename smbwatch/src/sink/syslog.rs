@@ -65,7 +65,7 @@ impl Syslog {
                 }
                 Receiver::Udp(end) => Line::Udp(udp(end.addresses()?)?),
                 Receiver::Tcp(end) => Line::Stream(Box::new(Stream::plain(end)?)),
-                Receiver::Tls(end) => Line::Stream(Box::new(Stream::tls(end, self.target.tls())?)),
+                Receiver::Tls(end) => Line::Stream(Box::new(Stream::tls(end, &self.target.tls())?)),
             })
         };
         let advice =

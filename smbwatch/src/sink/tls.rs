@@ -13,11 +13,11 @@ use crate::config::sinks::Tls;
 
 /// Trusts the authorities in the PEM file `ca`, or those of the system; shows its own certificate, if it has one, to
 /// those who ask for it.
-pub(super) fn client(tls: Tls<'_>) -> anyhow::Result<ClientConfig> {
+pub(super) fn client(tls: &Tls) -> anyhow::Result<ClientConfig> {
     let provider = Arc::new(rustls::crypto::ring::default_provider());
     let builder = ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions()?;
-    let builder = builder.with_root_certificates(authorities(tls.ca)?);
-    let (Some(certificate), Some(key)) = (tls.certificate, tls.key) else {
+    let builder = builder.with_root_certificates(authorities(tls.ca.as_deref())?);
+    let (Some(certificate), Some(key)) = (&tls.certificate, &tls.key) else {
         return Ok(builder.with_no_client_auth());
     };
     let name = || format!("read the key in {}", key.display());

@@ -35,7 +35,7 @@ fn data_stream() -> String {
 }
 
 impl ElasticsearchTarget {
-    pub(crate) fn tls(&self) -> Tls<'_> {
+    pub(crate) fn tls(&self) -> Tls {
         Tls::of(&self.ca, &self.certificate, &self.key)
     }
 

@@ -27,7 +27,7 @@ pub struct SyslogTarget {
 }
 
 impl SyslogTarget {
-    pub(crate) fn tls(&self) -> Tls<'_> {
+    pub(crate) fn tls(&self) -> Tls {
         Tls::of(&self.ca, &self.certificate, &self.key)
     }
 }

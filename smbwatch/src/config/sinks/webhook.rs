@@ -35,7 +35,7 @@ pub struct WebhookTarget {
 }
 
 impl WebhookTarget {
-    pub(crate) fn tls(&self) -> Tls<'_> {
+    pub(crate) fn tls(&self) -> Tls {
         Tls::of(&self.ca, &self.certificate, &self.key)
     }
 

@@ -24,7 +24,7 @@ pub(super) struct Client {
 }
 
 impl Client {
-    pub(super) fn new(url: &Url, tls: Tls<'_>) -> anyhow::Result<Self> {
+    pub(super) fn new(url: &Url, tls: Tls) -> anyhow::Result<Self> {
         Ok(Self { service: Service::new(url, tls, b"h2")?, connection: None })
     }
 

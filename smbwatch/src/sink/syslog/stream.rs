@@ -25,7 +25,7 @@ impl Stream {
         Ok(Self::Plain(connect(end.addresses()?, PATIENCE)?))
     }
 
-    pub(super) fn tls(end: &End, tls: Tls<'_>) -> anyhow::Result<Self> {
+    pub(super) fn tls(end: &End, tls: &Tls) -> anyhow::Result<Self> {
         let config = Arc::new(tls::client(tls)?);
         let connection = ClientConnection::new(config, tls::server_name(&end.host)?)?;
         let began = Instant::now();
