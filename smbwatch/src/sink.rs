@@ -10,6 +10,7 @@ mod write;
 mod encode;
 mod secret;
 mod tls;
+mod addresses;
 mod service;
 mod http;
 mod stdout;

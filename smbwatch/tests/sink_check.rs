@@ -37,7 +37,12 @@ fn each_sink_that_cannot_be_reached_is_named() {
     });
     let _another = Proxy::start(&lab, 4319, |_, _| page(404));
     let _server = Server::start(&lab, 9200, |asked| {
-        let right = asked.headers.get("authorization").is_some_and(|value| value == "ApiKey right");
+        // `smbwatch` and `right`.
+        let keys = ["ApiKey right", "Basic c21id2F0Y2g6cmlnaHQ="];
+        let right = asked
+            .headers
+            .get("authorization")
+            .is_some_and(|value| keys.contains(&value.to_str().expect("text")));
         Reply::Answer(if right { 200 } else { 401 }, String::new())
     });
     let elastic = "type = \"elasticsearch\"\nurl = \"http://127.0.0.1:9200\"";
@@ -48,6 +53,11 @@ fn each_sink_that_cannot_be_reached_is_named() {
         (elastic.to_owned() + "\napi_key = { env = \"RIGHT\" }", None),
         (
             format!("{elastic}\napi_key = {{ file = \"{key}\" }}"),
+            Some("sink elasticsearch: answered 401 Unauthorized; give it a key that may write there"),
+        ),
+        (elastic.to_owned() + "\nuser = \"smbwatch\"\npassword = { env = \"RIGHT\" }", None),
+        (
+            format!("{elastic}\nuser = \"smbwatch\"\npassword = {{ file = \"{key}\" }}"),
             Some("sink elasticsearch: answered 401 Unauthorized; give it a key that may write there"),
         ),
         (
@@ -220,6 +230,54 @@ fn each_receiver_that_is_not_trusted_is_named() {
     let message = "sink otlp: connect to https://localhost:8443: received fatal alert: NoApplicationProtocol; \
                    something else is spoken there; correct `url` or `protocol`";
     expect(&lab, lab.at(End::Host, PROGRAM), &sink, Some(message));
+}
+
+#[test]
+fn each_receiver_that_asks_for_a_certificate_is_named() {
+    let Some(lab) = Lab::make("each_receiver_that_asks_for_a_certificate_is_named") else { return };
+    let [own, another, receiver] = ["own", "another", "receiver"].map(|name| {
+        let folder = lab.folder().join(name);
+        fs::create_dir(&folder).expect("create a folder");
+        Identity::make(&folder, b"")
+    });
+    let receiver = receiver.ask_for(&own);
+    let _server = Server::start_as(&lab, 8443, Some(&receiver), |_| Reply::Answer(200, String::new()));
+    let [own_key, own] = [&own.key, &own.ca].map(|path| path.display().to_string());
+    let [strange_key, strange] = [&another.key, &another.ca].map(|path| path.display().to_string());
+    for (kind, address, url) in [
+        ("webhook", "url", "https://localhost:8443"),
+        ("elasticsearch", "url", "https://localhost:8443"),
+        ("otlp", "url", "https://localhost:8443"),
+        ("syslog", "address", "tls://localhost:8443"),
+    ] {
+        let ca = receiver.ca.display();
+        let sink = format!("type = \"{kind}\"\n{address} = \"{url}\"\nca = \"{ca}\"");
+        let shown = |certificate: &str, key: &str| {
+            format!("{sink}\ncertificate = \"{certificate}\"\nkey = \"{key}\"")
+        };
+        let named = |said: &str| Some(format!("sink {kind}: connect to {url}: {said}"));
+        let made = |said: &str| match kind {
+            "syslog" => named(said),
+            _ => Some(format!("sink {kind}: {said}")),
+        };
+        let mismatch =
+            format!("use {own} with the key in {strange_key}: keys may not be consistent: KeyMismatch");
+        for (sink, message) in [
+            (shown(&own, &own_key), None),
+            (sink.clone(), named("received fatal alert: CertificateRequired; name `certificate` and `key`")),
+            (
+                shown(&strange, &strange_key),
+                named("received fatal alert: DecryptError; it does not take this `certificate`"),
+            ),
+            (shown(&own, &strange_key), made(&mismatch)),
+            (
+                shown("/no/such", &own_key),
+                made("read the certificates in /no/such: I/O error: No such file or directory (os error 2)"),
+            ),
+        ] {
+            expect(&lab, lab.at(End::Host, PROGRAM), &sink, message.as_deref());
+        }
+    }
 }
 
 #[test]

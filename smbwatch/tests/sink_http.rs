@@ -31,6 +31,8 @@ impl Stream {
     fn bulk(&mut self, asked: &Asked) -> Reply {
         assert_eq!(asked.method, "POST");
         assert_eq!(asked.path.split('?').next(), Some("/logs-smbwatch.alert-default/_bulk"));
+        // Shorter than the whole exchange may take.
+        assert!(asked.path.ends_with("&timeout=10s"), "{}", asked.path);
         assert_eq!(asked.headers["content-type"], "application/x-ndjson");
         assert_eq!(asked.headers["authorization"], format!("ApiKey {KEY}"));
         self.asked += 1;

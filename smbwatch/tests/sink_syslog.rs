@@ -45,6 +45,29 @@ fn rsyslog_understands_every_alert_by_every_way() {
 }
 
 #[test]
+fn rsyslog_that_asks_for_a_certificate_loses_nothing_of_those_without() {
+    let test = "rsyslog_that_asks_for_a_certificate_loses_nothing_of_those_without";
+    let Some(lab) = Lab::make(test) else { return };
+    if let Some(reason) = Kind::SyslogTls.obstacle() {
+        return skip(test, reason);
+    }
+    let mut receiver = Syslog::new(&lab, Way::Tls).asking();
+    receiver.start(Mood::Taking);
+    let stranger = start(&lab, &receiver.config().replace("name = \"tls\"", "name = \"stranger\""));
+    send(&stranger, &mut Maker::new(), 20);
+    let folder = lab.folder().display();
+    let own = format!("certificate = \"{folder}/cert.pem\"\nkey = \"{folder}/key.pem\"");
+    let sink = start(&lab, &format!("{}\n{own}", receiver.config()));
+    let made = send(&sink, &mut Maker::new(), 20);
+    wait_for(&sink, "all are sent", |counts| counts.delivered == 20);
+    close(sink);
+    wait_until("all have arrived", || receiver.lines().len() >= made.len());
+    let counts = close(stranger);
+    assert_eq!((counts.spooled, counts.delivered), (20, 0), "{counts:?}");
+    assert_eq!(receiver.arrived(), made);
+}
+
+#[test]
 fn the_journal_gets_every_alert_with_its_fields() {
     let test = "the_journal_gets_every_alert_with_its_fields";
     let Some(lab) = Lab::make(test) else { return };

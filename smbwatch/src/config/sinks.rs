@@ -1,14 +1,16 @@
 //! Where alerts go: what the `[[sinks]]` mean.
 
+mod elasticsearch;
 mod file;
 mod kafka;
 mod receiver;
 mod syslog;
 mod template;
+mod tls;
 mod url;
 mod webhook;
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::ops::RangeInclusive;
 use std::path::PathBuf;
 
@@ -16,17 +18,21 @@ use serde::Deserialize;
 
 use super::file as text;
 use crate::sink::{Filter, Secret};
+pub use elasticsearch::ElasticsearchTarget;
 pub use file::{Compress, FileTarget};
 pub use kafka::{KafkaTarget, Mechanism, Sasl};
 pub use receiver::{End, Receiver};
 pub use syslog::{Facility, Payload, SyslogTarget};
 pub use template::Template;
+pub(crate) use tls::Tls;
 pub use url::Url;
 pub use webhook::{Body, WebhookTarget};
 
 const MIB: u64 = 1 << 20;
 /// Files of such sizes are bounded well.
 const SPOOL_MIB: RangeInclusive<u64> = 8..=4096;
+/// The severity of the most severe alerts.
+const MOST_SEVERE: u8 = 99;
 
 /// A checked sink.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -81,21 +87,6 @@ fn journal_socket() -> PathBuf {
     PathBuf::from("/run/systemd/journal/socket")
 }
 
-/// A data stream.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct ElasticsearchTarget {
-    /// Where the cluster answers.
-    pub url: Url,
-    /// The name of the data stream.
-    #[serde(default = "data_stream")]
-    pub data_stream: String,
-    /// An API key, encoded as the cluster gives it.
-    pub api_key: Option<Secret>,
-    /// Certificates of the authorities that are trusted; without it, those of the system.
-    pub ca: Option<PathBuf>,
-}
-
 /// A receiver of OpenTelemetry's protocol.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -112,9 +103,17 @@ pub struct OtlpTarget {
     pub headers: BTreeMap<String, Secret>,
     /// Certificates of the authorities that are trusted; without it, those of the system.
     pub ca: Option<PathBuf>,
+    /// The agent's own certificate, and those that lead to its authority.
+    pub certificate: Option<PathBuf>,
+    /// Its private key.
+    pub key: Option<PathBuf>,
 }
 
 impl OtlpTarget {
+    pub(crate) fn tls(&self) -> Tls {
+        Tls::of(&self.ca, &self.certificate, &self.key)
+    }
+
     fn check(&self) -> Result<(), String> {
         const OURS: [&str; 5] = ["content-type", "content-length", "host", "te", "user-agent"];
         webhook::check_headers(&self.headers, |name| {
@@ -135,14 +134,21 @@ pub enum Protocol {
     Http,
 }
 
-fn data_stream() -> String {
-    "logs-smbwatch.alert-default".to_owned()
-}
-
 impl Target {
     /// Whether it takes an alert at once, or never.
     pub const fn is_local(&self) -> bool {
         matches!(self, Self::Stdout(_) | Self::File(_))
+    }
+
+    fn mistake_about_tls(&self) -> Option<String> {
+        match self {
+            Self::Syslog(target) => target.tls().mistake(matches!(target.address, Receiver::Tls(_)), "tls"),
+            Self::Webhook(target) => target.tls().mistake(target.url.secure, "https"),
+            Self::Elasticsearch(target) => target.tls().mistake(target.url.secure, "https"),
+            Self::Otlp(target) => target.tls().mistake(target.url.secure, "https"),
+            // It says so itself: its addresses have no scheme.
+            Self::Kafka(_) | Self::Stdout(_) | Self::File(_) | Self::Journald(_) => None,
+        }
     }
 
     fn default_name(&self) -> String {
@@ -181,6 +187,11 @@ impl SinkConfig {
             return Err(format!("`sinks`: the name `{name}`; use letters, digits, `-` and `_`"));
         }
         let name = name.unwrap_or_else(|| target.default_name());
+        if severity > MOST_SEVERE {
+            return Err(format!(
+                "`sinks`: {name}: `severity` is {severity}, which no alert has; give at most 99"
+            ));
+        }
         if spool_mib.is_some() && target.is_local() {
             return Err(format!(
                 "`sinks`: {name} has no spool, since it is on this host; remove `spool_mib`"
@@ -195,16 +206,17 @@ impl SinkConfig {
         if let Target::Otlp(target) = &target {
             target.check().map_err(|wrong| format!("`sinks`: {name}: {wrong}"))?;
         }
-        if let Target::Elasticsearch(ElasticsearchTarget { data_stream, .. }) = &target
-            && !data_stream.bytes().all(|byte| matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'-' | b'_' | b'.'))
+        if let Target::Elasticsearch(target) = &target
+            && let Some(mistake) = target.mistake()
         {
-            return Err(format!(
-                "`sinks`: the data stream `{data_stream}`; use lower-case letters, digits, `-`, `_` and `.`"
-            ));
+            return Err(format!("`sinks`: {name}: {mistake}"));
         }
         if let Target::Kafka(target) = &target
             && let Some(mistake) = target.mistake()
         {
+            return Err(format!("`sinks`: {name}: {mistake}"));
+        }
+        if let Some(mistake) = target.mistake_about_tls() {
             return Err(format!("`sinks`: {name}: {mistake}"));
         }
         let spool_bytes = if target.is_local() { 0 } else { spool_mib.unwrap_or(64).saturating_mul(MIB) };
@@ -214,6 +226,17 @@ impl SinkConfig {
     /// Checks a list of sinks.
     pub(super) fn all(sinks: Vec<text::Sink>) -> Result<Vec<Self>, String> {
         let sinks: Vec<Self> = sinks.into_iter().map(Self::of).collect::<Result<_, _>>()?;
+        let mut paths = HashMap::new();
+        for sink in &sinks {
+            if let Target::File(FileTarget { path, .. }) = &sink.target
+                && let Some(other) = paths.insert(path, &sink.name)
+            {
+                let (name, path) = (&sink.name, path.display());
+                return Err(format!(
+                    "`sinks`: {other} and {name} both write {path}; give one another `path`"
+                ));
+            }
+        }
         let mut names = HashSet::new();
         match sinks.iter().find(|sink| !names.insert(&sink.name)) {
             Some(sink) => Err(format!("`sinks`: two are called `{0}`; give one another `name`", sink.name)),

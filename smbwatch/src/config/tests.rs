@@ -172,7 +172,61 @@ fn mistakes_are_named_with_their_place() {
         ),
         (
             "[[sinks]]\ntype = \"elasticsearch\"\nurl = \"https://e/\"\ndata_stream = \"a/b\"",
-            "test.toml: `sinks`: the data stream `a/b`; use lower-case letters, digits,",
+            "test.toml: `sinks`: elasticsearch: the data stream `a/b`; use lower-case letters, digits,",
+        ),
+        (
+            "[[sinks]]\ntype = \"elasticsearch\"\nurl = \"https://e/\"\ndata_stream = \"\"",
+            "test.toml: `sinks`: elasticsearch: the data stream ``; use lower-case letters, digits,",
+        ),
+        (
+            "[[sinks]]\ntype = \"elasticsearch\"\nurl = \"https://e/\"\ndata_stream = \"_bulk\"",
+            "test.toml: `sinks`: elasticsearch: the data stream `_bulk`; use lower-case letters, digits,",
+        ),
+        (
+            "[[sinks]]\ntype = \"elasticsearch\"\nurl = \"https://e/\"\nuser = \"u\"",
+            "test.toml: `sinks`: elasticsearch: `user` and `password` belong together; give both, or neither",
+        ),
+        (
+            "[[sinks]]\ntype = \"elasticsearch\"\nurl = \"https://e/\"\nuser = \"u\"\n\
+             password = { env = \"P\" }\napi_key = { env = \"K\" }",
+            "test.toml: `sinks`: elasticsearch: an `api_key` takes the place of `user` and `password`; remove",
+        ),
+        (
+            "[[sinks]]\ntype = \"elasticsearch\"\nurl = \"https://e/\"\nuser = \"a:b\"\npassword = { env = \"P\" }",
+            "test.toml: `sinks`: elasticsearch: a `user` that is empty or has a colon; name another",
+        ),
+        (
+            "[[sinks]]\ntype = \"elasticsearch\"\nurl = \"http://e/\"\nca = \"/ca.pem\"",
+            "test.toml: `sinks`: elasticsearch: certificates are for TLS; write `https://`",
+        ),
+        (
+            "[[sinks]]\ntype = \"webhook\"\nurl = \"https://h/\"\ncertificate = \"/own.pem\"",
+            "test.toml: `sinks`: webhook: `certificate` and `key` belong together; give both, or neither",
+        ),
+        (
+            "[[sinks]]\ntype = \"otlp\"\nurl = \"http://h/\"\ncertificate = \"/own.pem\"\nkey = \"/own.key\"",
+            "test.toml: `sinks`: otlp: certificates are for TLS; write `https://`",
+        ),
+        (
+            "[[sinks]]\ntype = \"syslog\"\naddress = \"tcp://h:601\"\ncertificate = \"/own.pem\"\nkey = \"/own.key\"",
+            "test.toml: `sinks`: syslog: certificates are for TLS; write `tls://`",
+        ),
+        (
+            "[[sinks]]\ntype = \"syslog\"\naddress = \"tls://h:6514\"\nkey = \"/own.key\"",
+            "test.toml: `sinks`: syslog: `certificate` and `key` belong together; give both, or neither",
+        ),
+        (
+            "[[sinks]]\ntype = \"syslog\"\naddress = \"/dev/log\"",
+            "test.toml:1:1: `/dev/log` is no syslog address; write `tls://HOST:6514` (or tcp, udp), or `unix:///run/",
+        ),
+        (
+            "[[sinks]]\ntype = \"stdout\"\nseverity = 100",
+            "test.toml: `sinks`: stdout: `severity` is 100, which no alert has; give at most 99",
+        ),
+        (
+            "[[sinks]]\ntype = \"file\"\nname = \"a\"\npath = \"/x\"\n\
+             [[sinks]]\ntype = \"file\"\nname = \"b\"\npath = \"/x\"",
+            "test.toml: `sinks`: a and b both write /x; give one another `path`",
         ),
         (
             "[[sinks]]\ntype = \"webhook\"\nurl = \"https://user:password@host/\"",

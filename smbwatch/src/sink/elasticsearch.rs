@@ -3,17 +3,20 @@
 mod answer;
 
 use anyhow::{Context as _, anyhow};
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use hyper::Method;
 use hyper::header::{AUTHORIZATION, CONTENT_TYPE, HeaderValue};
+use secrecy::ExposeSecret as _;
 
 use super::http::{Client, Headers};
 use super::stored::Stored;
-use super::webhook::authorization;
+use super::webhook;
 use super::{Failure, Fate, Sink, encode};
 use crate::config::sinks::ElasticsearchTarget;
 
-/// Only what is read of the answer.
-const FILTER: &str = "filter_path=errors,items.*.status,items.*.error.type,items.*.error.reason";
+/// Only what is read of the answer; and how long the cluster waits for a shard, by default longer than is waited for it.
+const QUERY: &str = "filter_path=errors,items.*.status,items.*.error.type,items.*.error.reason&timeout=10s";
 
 pub(super) struct Elasticsearch {
     client: Client,
@@ -25,10 +28,10 @@ pub(super) struct Elasticsearch {
 impl Elasticsearch {
     pub(super) fn new(target: &ElasticsearchTarget) -> anyhow::Result<Self> {
         Ok(Self {
-            client: Client::new(&target.url, target.ca.as_deref())?,
+            client: Client::new(&target.url, target.tls())?,
             folder: target.url.path.trim_end_matches('/').to_owned(),
             data_stream: target.data_stream.clone(),
-            authorization: authorization("ApiKey", target.api_key.as_ref())?,
+            authorization: authorization(target)?,
         })
     }
 
@@ -41,7 +44,7 @@ impl Elasticsearch {
 
 impl Sink for Elasticsearch {
     fn deliver(&mut self, alerts: &[Stored]) -> Result<Vec<Fate>, Failure> {
-        let path = format!("{}/{}/_bulk?{FILTER}", self.folder, self.data_stream);
+        let path = format!("{}/{}/_bulk?{QUERY}", self.folder, self.data_stream);
         let answer = self.client.send(Method::POST, &path, self.headers(), encode::bulk(alerts))?;
         if let Some(failure) = answer.failure() {
             return Err(failure);
@@ -57,8 +60,17 @@ impl Sink for Elasticsearch {
 
     /// Asks who it is, which needs the key.
     fn check(&mut self) -> Result<(), Failure> {
+        self.client.check()?;
         let path = format!("{}/", self.folder);
         let answer = self.client.send(Method::GET, &path, self.headers(), Vec::new())?;
         answer.failure().map_or(Ok(()), Err)
     }
+}
+
+fn authorization(target: &ElasticsearchTarget) -> anyhow::Result<Option<HeaderValue>> {
+    let (Some(user), Some(password)) = (&target.user, &target.password) else {
+        return webhook::authorization("ApiKey", target.api_key.as_ref());
+    };
+    let pair = format!("{user}:{}", password.read()?.expose_secret());
+    webhook::hidden(&format!("Basic {}", STANDARD.encode(pair))).map(Some)
 }

@@ -1,6 +1,5 @@
 //! A client of one web service: a connection that is kept, and one request at a time.
 
-use std::path::Path;
 use std::time::Duration;
 
 use anyhow::{Context as _, anyhow};
@@ -12,7 +11,7 @@ use hyper::{Method, Request, StatusCode};
 
 use super::Failure;
 use super::service::Service;
-use crate::config::sinks::Url;
+use crate::config::sinks::{Tls, Url};
 
 /// Bytes of one answer that are read.
 const MAX_ANSWER: usize = 4 << 20;
@@ -34,8 +33,8 @@ pub(super) struct Answer {
 }
 
 impl Client {
-    pub(super) fn new(url: &Url, ca: Option<&Path>) -> anyhow::Result<Self> {
-        Ok(Self { service: Service::new(url, ca, b"http/1.1")?, connection: None })
+    pub(super) fn new(url: &Url, tls: Tls) -> anyhow::Result<Self> {
+        Ok(Self { service: Service::new(url, tls, b"http/1.1")?, connection: None })
     }
 
     /// Only connects.

@@ -32,12 +32,12 @@ enum Way {
 
 impl Otlp {
     pub(super) fn new(target: &OtlpTarget) -> anyhow::Result<Self> {
-        let OtlpTarget { url, protocol, bearer, headers, ca } = target;
+        let OtlpTarget { url, protocol, bearer, headers, .. } = target;
         let way = match protocol {
-            Protocol::Grpc => Way::Grpc(grpc::Client::new(url, ca.as_deref())?),
+            Protocol::Grpc => Way::Grpc(grpc::Client::new(url, target.tls())?),
             Protocol::Http => {
                 let path = if url.path == "/" { PATH } else { &url.path };
-                Way::Http { client: Client::new(url, ca.as_deref())?, path: path.to_owned() }
+                Way::Http { client: Client::new(url, target.tls())?, path: path.to_owned() }
             }
         };
         Ok(Self { way, headers: webhook::headers(bearer.as_ref(), headers)? })

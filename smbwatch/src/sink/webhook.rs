@@ -34,7 +34,7 @@ impl Webhook {
         let key = target.hmac.as_ref().map(Secret::read).transpose()?;
         let key = key.map(|key| hmac::Key::new(hmac::HMAC_SHA256, key.expose_secret().as_bytes()));
         Ok(Self {
-            client: Client::new(&target.url, target.ca.as_deref())?,
+            client: Client::new(&target.url, target.tls())?,
             path: target.url.path.clone(),
             one_by_one: target.is_one_by_one(),
             template: target.template.clone(),
@@ -111,7 +111,8 @@ pub(super) fn authorization(scheme: &str, key: Option<&Secret>) -> anyhow::Resul
     hidden(&format!("{scheme} {}", key.read()?.expose_secret())).map(Some)
 }
 
-fn hidden(value: &str) -> anyhow::Result<HeaderValue> {
+/// The same of any text.
+pub(super) fn hidden(value: &str) -> anyhow::Result<HeaderValue> {
     let value = HeaderValue::try_from(value).ok();
     let mut value = value.context("a key with characters that no header can have; look at its file")?;
     value.set_sensitive(true);

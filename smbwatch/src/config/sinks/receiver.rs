@@ -1,4 +1,4 @@
-//! Where syslog goes: `unix:///dev/log`, `udp://HOST:PORT`, `tcp://HOST:PORT` or `tls://HOST:PORT`.
+//! Where syslog goes: `unix:///PATH`, `udp://HOST:PORT`, `tcp://HOST:PORT` or `tls://HOST:PORT`.
 
 use std::fmt;
 use std::io;
@@ -33,13 +33,8 @@ pub struct End {
 
 impl End {
     /// Looks it up.
-    pub(crate) fn address(&self) -> io::Result<SocketAddr> {
-        let mut addresses = self.to_string().to_socket_addrs()?;
-        addresses.next().ok_or_else(|| io::Error::other(format!("{} has no address", self.host)))
-    }
-
-    pub(crate) fn is_ipv6(&self) -> io::Result<bool> {
-        Ok(self.address()?.is_ipv6())
+    pub(crate) fn addresses(&self) -> io::Result<Vec<SocketAddr>> {
+        Ok(self.to_string().to_socket_addrs()?.collect())
     }
 }
 
@@ -73,7 +68,7 @@ impl TryFrom<String> for Receiver {
         });
         parsed.ok_or_else(|| {
             format!(
-                "`{text}` is no syslog address; write `unix:///dev/log`, or `tls://HOST:6514` (or udp, tcp)"
+                "`{text}` is no syslog address; write `tls://HOST:6514` (or tcp, udp), or `unix:///run/syslog.sock`"
             )
         })
     }
@@ -102,14 +97,17 @@ mod tests {
 
     #[test]
     fn an_address_is_read_as_it_is_written() {
-        for text in
-            ["unix:///dev/log", "udp://siem:514", "tcp://[2001:db8::1]:601", "tls://siem.example.org:6514"]
-        {
+        for text in [
+            "unix:///run/syslog.sock",
+            "udp://siem:514",
+            "tcp://[2001:db8::1]:601",
+            "tls://siem.example.org:6514",
+        ] {
             assert_eq!(Receiver::try_from(text.to_owned()).map(|read| read.to_string()), Ok(text.to_owned()));
         }
         for text in [
             "/dev/log",
-            "unix://dev/log",
+            "unix://run/syslog.sock",
             "tcp://siem",
             "tcp://siem:0",
             "tcp://:1",

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use serde::Deserialize;
 
-use super::Receiver;
+use super::{Receiver, Tls};
 
 /// A syslog receiver.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
@@ -20,6 +20,16 @@ pub struct SyslogTarget {
     pub facility: Facility,
     /// Certificates of the authorities that are trusted; without it, those of the system.
     pub ca: Option<PathBuf>,
+    /// The agent's own certificate, and those that lead to its authority.
+    pub certificate: Option<PathBuf>,
+    /// Its private key.
+    pub key: Option<PathBuf>,
+}
+
+impl SyslogTarget {
+    pub(crate) fn tls(&self) -> Tls {
+        Tls::of(&self.ca, &self.certificate, &self.key)
+    }
 }
 
 /// What a syslog message says.

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use hyper::header::HeaderName;
 use serde::Deserialize;
 
-use super::{Template, Url};
+use super::{Template, Tls, Url};
 use crate::sink::Secret;
 
 /// A web service.
@@ -28,9 +28,17 @@ pub struct WebhookTarget {
     pub bearer: Option<Secret>,
     /// Certificates of the authorities that are trusted; without it, those of the system.
     pub ca: Option<PathBuf>,
+    /// The agent's own certificate, and those that lead to its authority.
+    pub certificate: Option<PathBuf>,
+    /// Its private key.
+    pub key: Option<PathBuf>,
 }
 
 impl WebhookTarget {
+    pub(crate) fn tls(&self) -> Tls {
+        Tls::of(&self.ca, &self.certificate, &self.key)
+    }
+
     /// Whether each alert is a request.
     pub(crate) fn is_one_by_one(&self) -> bool {
         self.template.is_some() || self.body == Some(Body::One)

@@ -5,6 +5,14 @@ use serde::Deserialize;
 
 use crate::sink::Fate;
 
+/// Errors that are the document's own. A cluster answers 400 to what passes as well: too many shards, a closed index.
+const OF_THE_DOCUMENT: [&str; 4] = [
+    "document_parsing_exception",
+    "mapper_parsing_exception",
+    "strict_dynamic_mapping_exception",
+    "illegal_argument_exception",
+];
+
 #[derive(Deserialize)]
 struct Answer {
     items: Vec<Item>,
@@ -40,9 +48,10 @@ fn fate(Outcome { status, error }: Outcome) -> Fate {
     match status {
         // 409: an earlier attempt, whose answer was lost, has put it there.
         200..=299 | 409 => Fate::Delivered,
+        413 => Fate::Refused(reason),
+        400 if OF_THE_DOCUMENT.contains(&r#type.as_str()) => Fate::Refused(reason),
         // Whoever runs the cluster can give way to it: rights, blocks, data streams, room.
-        401 | 403 | 404 | 429 | 500..=599 => Fate::Again(reason),
-        _ => Fate::Refused(reason),
+        _ => Fate::Again(reason),
     }
 }
 
@@ -64,5 +73,31 @@ mod tests {
         let expected = [Fate::Delivered, busy, Fate::Delivered, refused, again("503 : ")];
         assert_eq!(fates(body).expect("an answer"), expected);
         assert!(fates(b"{}").is_err() && fates(br#"{"items":[{"index":{"status":201}}]}"#).is_err());
+    }
+
+    #[test]
+    fn only_what_is_wrong_with_the_document_itself_is_refused() {
+        for (status, kind, refused) in [
+            (400, "document_parsing_exception", true),
+            (400, "mapper_parsing_exception", true),
+            (400, "strict_dynamic_mapping_exception", true),
+            (400, "illegal_argument_exception", true),
+            (413, "", true),
+            (400, "validation_exception", false),
+            (400, "index_closed_exception", false),
+            (400, "invalid_index_name_exception", false),
+            (400, "", false),
+            (401, "security_exception", false),
+            (403, "cluster_block_exception", false),
+            (404, "index_not_found_exception", false),
+            (500, "illegal_argument_exception", false),
+        ] {
+            let body = format!(
+                r#"{{"items":[{{"create":{{"status":{status},"error":{{"type":"{kind}","reason":"said"}}}}}}]}}"#
+            );
+            let reason = format!("{status} {kind}: said");
+            let expected = if refused { Fate::Refused(reason) } else { Fate::Again(reason) };
+            assert_eq!(fates(body.as_bytes()).expect("an answer"), [expected]);
+        }
     }
 }

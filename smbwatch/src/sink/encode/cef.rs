@@ -1,6 +1,7 @@
 //! ArcSight's Common Event Format, version 0, with the keys of its extension dictionary.
 
 use std::fmt::Write as _;
+use std::net::Ipv6Addr;
 
 use crate::sink::stored::Stored;
 
@@ -42,11 +43,23 @@ pub(super) fn cef(alert: &Stored) -> String {
         let value = alert.text(pointer);
         // The first of a key's fields is the best one.
         if !value.is_empty() && key != last {
-            let _ = write!(text, " {key}={}", extension(&value));
+            let _ = match of_version_6(key).filter(|_| value.parse::<Ipv6Addr>().is_ok()) {
+                Some((key, label)) => write!(text, " {key}={value} {key}Label={label}"),
+                None => write!(text, " {key}={}", extension(&value)),
+            };
             last = key;
         }
     }
     text
+}
+
+/// Version 0 types `src` and `dst` as IPv4 addresses, and has other keys for those of IPv6, each with a label.
+fn of_version_6(key: &str) -> Option<(&'static str, &'static str)> {
+    match key {
+        "src" => Some(("c6a2", "Source IPv6 Address")),
+        "dst" => Some(("c6a3", "Destination IPv6 Address")),
+        _ => None,
+    }
 }
 
 /// A pipe would end the field, and a line break the message.
@@ -61,11 +74,28 @@ fn extension(text: &str) -> String {
 
 #[cfg(test)]
 mod tests {
+    use serde_json::json;
+
     use super::*;
 
     #[test]
     fn nothing_ends_a_field_from_inside() {
         assert_eq!(header("a|b\\c\nd"), r"a\|b\\c d");
         assert_eq!(extension("a=b|c\\d\ne"), r"a\=b|c\\d\ne");
+    }
+
+    #[test]
+    fn an_address_has_the_key_of_its_version() {
+        let told = |source: &str, destination: &str| {
+            let alert =
+                json!({ "source": { "ip": source }, "destination": { "ip": destination, "port": 445 } });
+            cef(&Stored::parse(alert.to_string().into_bytes()).expect("an alert"))
+        };
+        let text = told("10.20.0.5", "93.184.216.34");
+        assert!(text.ends_with(" cs1Label=incident src=10.20.0.5 dst=93.184.216.34 dpt=445"), "{text}");
+        let text = told("fd00::5", "2606:2800:220:1::1");
+        let version_6 = "c6a2=fd00::5 c6a2Label=Source IPv6 Address \
+                         c6a3=2606:2800:220:1::1 c6a3Label=Destination IPv6 Address";
+        assert!(text.ends_with(&format!(" cs1Label=incident {version_6} dpt=445")), "{text}");
     }
 }

@@ -2,8 +2,6 @@
 //!
 //! Tonic's makes statuses of its own for what is no answer of the receiver's, and they look like refusals.
 
-use std::path::Path;
-
 use anyhow::Context as _;
 use http_body_util::Full;
 use hyper::body::Bytes;
@@ -15,7 +13,7 @@ use opentelemetry_proto::tonic::collector::logs::v1::{ExportLogsServiceRequest, 
 use prost::Message as _;
 
 use super::answer::Answer;
-use crate::config::sinks::Url;
+use crate::config::sinks::{Tls, Url};
 use crate::sink::Failure;
 use crate::sink::http::Headers;
 use crate::sink::service::Service;
@@ -28,8 +26,8 @@ pub(super) struct Client {
 }
 
 impl Client {
-    pub(super) fn new(url: &Url, ca: Option<&Path>) -> anyhow::Result<Self> {
-        Ok(Self { service: Service::new(url, ca, b"h2")?, connection: None })
+    pub(super) fn new(url: &Url, tls: Tls) -> anyhow::Result<Self> {
+        Ok(Self { service: Service::new(url, tls, b"h2")?, connection: None })
     }
 
     /// Sends a request, and waits for the answer.

@@ -37,6 +37,7 @@ pub struct Syslog<'a> {
     lab: &'a Lab,
     way: Way,
     certificate: PathBuf,
+    asks: bool,
     process: Option<Process>,
     dying: bool,
     door: Option<Door>,
@@ -49,7 +50,12 @@ impl<'a> Syslog<'a> {
             generate_simple_self_signed(["localhost".to_owned()]).expect("a certificate");
         fs::write(&certificate, cert.pem()).expect("write the certificate");
         fs::write(lab.folder().join("key.pem"), signing_key.serialize_pem()).expect("write the key");
-        Self { lab, way, certificate, process: None, dying: false, door: None }
+        Self { lab, way, certificate, asks: false, process: None, dying: false, door: None }
+    }
+
+    /// Takes only messages of those who show its own certificate.
+    pub fn asking(self) -> Self {
+        Self { asks: true, ..self }
     }
 
     /// The lines that have come, in order: priority, host, program, process, kind and document of each.
@@ -80,6 +86,7 @@ impl<'a> Syslog<'a> {
 
     fn write_configuration(&self) -> PathBuf {
         let folder = self.lab.folder().display();
+        let who = if self.asks { "x509/name\" permittedPeer=[\"localhost\"]" } else { "anon\"" };
         let input = match self.way {
             Way::Unix => format!(
                 "module(load=\"imuxsock\" sysSock.use=\"off\")\n\
@@ -94,7 +101,7 @@ impl<'a> Syslog<'a> {
                 "global(defaultNetstreamDriver=\"gtls\" defaultNetstreamDriverCAFile=\"{folder}/cert.pem\" \
                  defaultNetstreamDriverCertFile=\"{folder}/cert.pem\" defaultNetstreamDriverKeyFile=\"{folder}/key.pem\")\n\
                  module(load=\"imtcp\" maxFrameSize=\"1000000\" streamDriver.name=\"gtls\" streamDriver.mode=\"1\" \
-                 streamDriver.authMode=\"anon\")\n\
+                 streamDriver.authMode=\"{who})\n\
                  input(type=\"imtcp\" port=\"6514\" ruleset=\"in\")\n"
             ),
         };

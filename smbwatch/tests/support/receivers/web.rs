@@ -75,10 +75,11 @@ impl Intake {
             Mood::Refusing(never) => never.iter().cloned().collect(),
             Mood::Taking | Mood::Slow | Mood::Dying | Mood::Busy => BTreeSet::new(),
         };
+        let wrong = json!({ "type": "document_parsing_exception", "reason": "" });
         let items: Vec<Value> = ids
             .iter()
             .map(|id| match id {
-                id if never.contains(id) => json!({ "status": 400, "error": { "type": "no", "reason": "" } }),
+                id if never.contains(id) => json!({ "status": 400, "error": wrong }),
                 id if self.arrived.contains(id) => json!({ "status": 409 }),
                 _ => json!({ "status": 201 }),
             })
