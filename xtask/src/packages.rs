@@ -151,11 +151,12 @@ fn present(programs: &[Program]) -> bool {
 
 /// Installs the missing ones. A failure is said and not returned: the caller looks at what is there.
 fn install(programs: &[Program], why: &str, units: &[&str]) {
-    let missing: Vec<_> = programs
+    let mut missing: Vec<_> = programs
         .iter()
         .filter(|(program, _)| process::which(program).is_none())
         .map(|(_, package)| *package)
         .collect();
+    missing.dedup();
     if missing.is_empty() {
         return;
     }
