@@ -242,12 +242,13 @@ fn each_receiver_that_asks_for_a_certificate_is_named() {
     });
     let receiver = receiver.ask_for(&own);
     let _server = Server::start_as(&lab, 8443, Some(&receiver), |_| Reply::Answer(200, String::new()));
+    let _receiver = Receiver::start(&lab, 4317, Some(&receiver), |_, _| Ok(taken()));
     let [own_key, own] = [&own.key, &own.ca].map(|path| path.display().to_string());
     let [strange_key, strange] = [&another.key, &another.ca].map(|path| path.display().to_string());
     for (kind, address, url) in [
         ("webhook", "url", "https://localhost:8443"),
         ("elasticsearch", "url", "https://localhost:8443"),
-        ("otlp", "url", "https://localhost:8443"),
+        ("otlp", "url", "https://localhost:4317"),
         ("syslog", "address", "tls://localhost:8443"),
     ] {
         let ca = receiver.ca.display();

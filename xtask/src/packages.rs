@@ -1,6 +1,7 @@
 //! The programs that labs, and measurements in them, are made of.
 
 use std::fmt;
+use std::fs;
 
 use anyhow::{Result, bail};
 
@@ -43,8 +44,7 @@ const PODMAN: [Program; 5] = [
 ];
 const CONTAINERD: [Program; 2] = [("containerd", "containerd"), ("ctr", "containerd")];
 const MONITORING: [Program; 1] = [("promtool", "prometheus")];
-const SINKS: [Program; 1] = [("rsyslogd", "rsyslog")];
-/// `perl` itself is everywhere, `prove` only where the modules are that configure OpenSSL.
+const SINKS: [Program; 2] = [("rsyslogd", "rsyslog"), ("/lib/systemd/systemd-journald", "systemd")];
 const COMPILERS: [Program; 4] = [("cc", "gcc"), ("c++", "g++"), ("make", "make"), ("prove", "perl")];
 const BENCH: [Program; 1] = [("iperf3", "iperf3")];
 const VM: [Program; 10] = [
@@ -117,7 +117,11 @@ pub(crate) fn ensure_monitoring() {
 pub(crate) fn ensure_sinks() {
     let units: &[&str] =
         if process::which("rsyslogd").is_none() { &["rsyslog", "syslog.socket"] } else { &[] };
-    install(&SINKS, "a receiver of syslog for tests; it only runs inside namespaces of the tests", units);
+    let why = "receivers of alerts for tests; they only run inside namespaces of the tests";
+    install(&SINKS, why, units);
+    if !has_rsyslog_tls() {
+        install_packages(&["rsyslog-gnutls"], why, &[]);
+    }
     wheels::ensure();
 }
 
@@ -157,10 +161,19 @@ fn install(programs: &[Program], why: &str, units: &[&str]) {
         .map(|(_, package)| *package)
         .collect();
     missing.dedup();
-    if missing.is_empty() {
-        return;
+    if !missing.is_empty() {
+        install_packages(&missing, why, units);
     }
-    if let Err(error) = apt::update().and_then(|()| apt::install_masked(&missing, None, why, units)) {
-        say("setup", &format!("could not install {}: {error:#}", missing.join(", ")));
+}
+
+fn install_packages(packages: &[&str], why: &str, units: &[&str]) {
+    if let Err(error) = apt::update().and_then(|()| apt::install_masked(packages, None, why, units)) {
+        say("setup", &format!("could not install {}: {error:#}", packages.join(", ")));
     }
+}
+
+/// Whether rsyslog's module for TLS is in a folder of libraries, whose name is the machine's.
+fn has_rsyslog_tls() -> bool {
+    let folders = fs::read_dir("/usr/lib").into_iter().flatten().flatten();
+    folders.map(|folder| folder.path().join("rsyslog/lmnsd_gtls.so")).any(|module| module.exists())
 }

@@ -29,7 +29,7 @@ pub(super) fn lines(alerts: &[Stored]) -> Vec<u8> {
 pub(super) fn bulk(alerts: &[Stored]) -> Vec<u8> {
     let mut lines = Vec::new();
     for alert in alerts {
-        let action = serde_json::json!({ "create": { "_id": alert.text("/event/id") } });
+        let action = serde_json::json!({ "create": { "_id": alert.open().text("/event/id") } });
         lines.extend(action.to_string().into_bytes());
         lines.push(b'\n');
         lines.extend(&alert.json);

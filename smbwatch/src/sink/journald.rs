@@ -61,7 +61,7 @@ impl Sink for Journald {
     fn deliver(&mut self, alerts: &[Stored]) -> Result<Vec<Fate>, Failure> {
         let mut fates = Vec::with_capacity(alerts.len());
         for alert in alerts {
-            match self.send(&encode::journal(alert)) {
+            match self.send(&encode::journal(&alert.open())) {
                 Ok(()) => fates.push(Fate::Delivered),
                 Err(error) if fates.is_empty() => return Err(Failure::later(error)),
                 Err(error) => {

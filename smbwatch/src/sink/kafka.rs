@@ -46,7 +46,8 @@ impl Sink for Kafka {
         let reports = producer.context();
         reports.expect(alerts.len());
         for (index, alert) in alerts.iter().enumerate() {
-            let key = alert.text("/host/name");
+            let opened = alert.open();
+            let key = opened.text("/host/name");
             let record = BaseRecord::with_opaque_to(&self.target.topic, index);
             let record = record.key(key.as_ref()).payload(&alert.json);
             if let Err((error, _)) = producer.send(record) {

@@ -75,6 +75,10 @@ impl Sink for Otlp {
 
     /// A request without data is to be taken, says the specification.
     fn check(&mut self) -> Result<(), Failure> {
+        match &mut self.way {
+            Way::Grpc(client) => client.check()?,
+            Way::Http { client, .. } => client.check()?,
+        }
         let Err(failure) = self.send(&ExportLogsServiceRequest::default()) else { return Ok(()) };
         let protocol = match self.way {
             Way::Grpc(_) => "gRPC",

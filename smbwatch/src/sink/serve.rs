@@ -94,7 +94,7 @@ struct Handed {
 /// Offers a batch; one that is refused as a whole is cut, to find out what is wrong with it.
 fn hand_over(sink: &mut dyn Sink, spool: &Spool, batch: Vec<Entry>, most: &mut usize, name: &str) -> Handed {
     let mut damaged = Vec::new();
-    let parse = |(key, json)| match Stored::parse(json) {
+    let parse = |(key, json)| match Stored::check(json) {
         Ok(alert) => Some((key, alert)),
         Err(_) => {
             damaged.push(key);

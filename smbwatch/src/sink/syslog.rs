@@ -89,7 +89,8 @@ impl Syslog {
 impl Sink for Syslog {
     fn deliver(&mut self, alerts: &[Stored]) -> Result<Vec<Fate>, Failure> {
         let SyslogTarget { facility, format, .. } = self.target;
-        let messages: Vec<_> = alerts.iter().map(|alert| encode::syslog(alert, facility, format)).collect();
+        let messages: Vec<_> =
+            alerts.iter().map(|alert| encode::syslog(&alert.open(), facility, format)).collect();
         let mut line = self.line().map_err(Failure::later)?;
         let fates = self.send(&mut line, &messages).map_err(Failure::later)?;
         // After a failure the next attempt connects anew.
@@ -164,7 +165,7 @@ mod tests {
         let port = receiver.local_addr().expect("an address").port();
         let mut sink = Syslog::new(target("127.0.0.1", port));
         let sender = |sink: &mut Syslog| {
-            let alert = Stored::parse(b"{}".to_vec()).expect("an alert");
+            let alert = Stored::check(b"{}".to_vec()).expect("an alert");
             assert_eq!(sink.deliver(&[alert]).expect("sent"), [Fate::Delivered]);
             receiver.recv_from(&mut [0; 512]).expect("a message").1
         };

@@ -45,7 +45,7 @@ impl Webhook {
 
     fn post_one(&mut self, alert: &Stored) -> Result<(), Failure> {
         let body = match &self.template {
-            Some(template) => template.render(&alert.fields).map_err(Failure::Refused)?.into_bytes(),
+            Some(template) => template.render(&alert.open().fields).map_err(Failure::Refused)?.into_bytes(),
             None => alert.json.clone(),
         };
         self.post(body, "application/json")

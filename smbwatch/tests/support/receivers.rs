@@ -93,6 +93,7 @@ impl Kind {
         let missing = |program: &Path, reason| (!program.exists()).then_some(reason);
         match self {
             Self::Webhook | Self::Elasticsearch | Self::OtlpGrpc | Self::OtlpHttp => None,
+            Self::SyslogTls if !syslog::has_tls() => Some("needs rsyslog-gnutls"),
             Self::SyslogUnix | Self::SyslogTcp | Self::SyslogTls => {
                 missing(Path::new(syslog::RSYSLOGD), syslog::MISSING)
             }

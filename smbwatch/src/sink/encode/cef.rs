@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 use std::net::Ipv6Addr;
 
-use crate::sink::stored::Stored;
+use crate::sink::stored::Opened;
 
 const HEADER: [&str; 5] =
     ["/observer/vendor", "/observer/product", "/observer/version", "/event/action", "/rule/name"];
@@ -30,7 +30,7 @@ const EXTENSION: [(&str, &str); 17] = [
 ];
 
 /// `CEF:0|vendor|product|version|signature|name|severity|key=value …`
-pub(super) fn cef(alert: &Stored) -> String {
+pub(super) fn cef(alert: &Opened<'_>) -> String {
     let mut text = "CEF:0".to_owned();
     for pointer in HEADER {
         let _ = write!(text, "|{}", header(&alert.text(pointer)));
@@ -89,7 +89,7 @@ mod tests {
         let told = |source: &str, destination: &str| {
             let alert =
                 json!({ "source": { "ip": source }, "destination": { "ip": destination, "port": 445 } });
-            cef(&Stored::parse(alert.to_string().into_bytes()).expect("an alert"))
+            cef(&Opened { json: b"", fields: alert.clone() })
         };
         let text = told("10.20.0.5", "93.184.216.34");
         assert!(text.ends_with(" cs1Label=incident src=10.20.0.5 dst=93.184.216.34 dpt=445"), "{text}");

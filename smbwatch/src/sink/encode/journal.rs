@@ -1,7 +1,7 @@
 //! The journal's native protocol, <https://systemd.io/JOURNAL_NATIVE_PROTOCOL/>: one datagram of fields an alert.
 
 use super::priority;
-use crate::sink::stored::Stored;
+use crate::sink::stored::Opened;
 
 /// What people look for. A field that an alert lacks is left out.
 const FIELDS: [(&str, &str); 13] = [
@@ -22,7 +22,7 @@ const FIELDS: [(&str, &str); 13] = [
 ];
 
 /// The whole document is in `SMBWATCH_ALERT`.
-pub(in crate::sink) fn journal(alert: &Stored) -> Vec<u8> {
+pub(in crate::sink) fn journal(alert: &Opened<'_>) -> Vec<u8> {
     let mut datagram = Vec::new();
     field(&mut datagram, "PRIORITY", priority(alert.severity()).to_string().as_bytes());
     field(&mut datagram, "SYSLOG_IDENTIFIER", b"smbwatch");
@@ -32,7 +32,7 @@ pub(in crate::sink) fn journal(alert: &Stored) -> Vec<u8> {
             field(&mut datagram, name, value.as_bytes());
         }
     }
-    field(&mut datagram, "SMBWATCH_ALERT", &alert.json);
+    field(&mut datagram, "SMBWATCH_ALERT", alert.json);
     datagram
 }
 

@@ -10,7 +10,7 @@ use opentelemetry_proto::tonic::resource::v1::Resource;
 use serde_json::Value as Json;
 
 use super::priority;
-use crate::sink::stored::Stored;
+use crate::sink::stored::{Opened, Stored};
 
 const VERSION: &str = env!("CARGO_PKG_VERSION");
 
@@ -27,18 +27,27 @@ const ATTRIBUTES: [(&str, &str); 7] = [
 
 /// A record an alert, whose host is the resource.
 pub(in crate::sink) fn otlp(alerts: &[Stored]) -> ExportLogsServiceRequest {
-    // A spool may have been begun under another name of the host.
-    let hosts = alerts.chunk_by(|a, b| a.fields.get("host") == b.fields.get("host"));
-    ExportLogsServiceRequest { resource_logs: hosts.map(logs).collect() }
+    let mut logs: Vec<ResourceLogs> = Vec::new();
+    let mut host = None;
+    for alert in alerts {
+        let alert = alert.open();
+        // A spool may have been begun under another name of the host.
+        if host.as_ref() != alert.fields.get("host") || logs.is_empty() {
+            logs.push(of_host(&alert));
+            host = alert.fields.get("host").cloned();
+        }
+        let scopes = logs.last_mut().and_then(|logs| logs.scope_logs.last_mut());
+        scopes.into_iter().for_each(|scope| scope.log_records.push(record(&alert)));
+    }
+    ExportLogsServiceRequest { resource_logs: logs }
 }
 
-fn logs(alerts: &[Stored]) -> ResourceLogs {
-    let of_host = |pointer: &str| alerts.first().map(|alert| alert.text(pointer)).unwrap_or_default();
+fn of_host(alert: &Opened<'_>) -> ResourceLogs {
     let source = [
         ("service.name", "smbwatch".into()),
         ("service.version", VERSION.into()),
-        ("host.name", of_host("/host/name")),
-        ("host.id", of_host("/host/id")),
+        ("host.name", alert.text("/host/name")),
+        ("host.id", alert.text("/host/id")),
     ];
     let known = source.into_iter().filter(|(_, value)| !value.is_empty());
     let attributes = known.map(|(key, value)| attribute(key, &Json::from(value)));
@@ -48,13 +57,12 @@ fn logs(alerts: &[Stored]) -> ResourceLogs {
         version: VERSION.to_owned(),
         ..InstrumentationScope::default()
     };
-    let log_records = alerts.iter().map(record).collect();
-    let scope_logs = ScopeLogs { scope: Some(scope), log_records, ..ScopeLogs::default() };
+    let scope_logs = ScopeLogs { scope: Some(scope), ..ScopeLogs::default() };
     ResourceLogs { resource: Some(resource), scope_logs: vec![scope_logs], ..ResourceLogs::default() }
 }
 
 /// The document is the record's body.
-fn record(alert: &Stored) -> LogRecord {
+fn record(alert: &Opened<'_>) -> LogRecord {
     let nanoseconds = |pointer| alert.time(pointer).as_nanosecond().try_into().unwrap_or(0);
     let (severity, name) = severity(alert.severity());
     let attributes =

@@ -2,10 +2,10 @@
 
 use super::{cef, priority};
 use crate::config::sinks::{Facility, Payload};
-use crate::sink::stored::Stored;
+use crate::sink::stored::Opened;
 
 /// A message without framing.
-pub(in crate::sink) fn syslog(alert: &Stored, facility: Facility, payload: Payload) -> Vec<u8> {
+pub(in crate::sink) fn syslog(alert: &Opened<'_>, facility: Facility, payload: Payload) -> Vec<u8> {
     // The fraction has at most six digits, section 6.2.3.
     let mut message = format!(
         "<{}>1 {} {} smbwatch {} {} - ",
@@ -17,7 +17,7 @@ pub(in crate::sink) fn syslog(alert: &Stored, facility: Facility, payload: Paylo
     )
     .into_bytes();
     match payload {
-        Payload::Json => message.extend(&alert.json),
+        Payload::Json => message.extend(alert.json),
         Payload::Cef => message.extend(cef::cef(alert).into_bytes()),
     }
     message

@@ -30,6 +30,11 @@ impl Client {
         Ok(Self { service: Service::new(url, tls, b"h2")?, connection: None })
     }
 
+    /// Only connects.
+    pub(super) fn check(&self) -> Result<(), Failure> {
+        self.service.check()
+    }
+
     /// Sends a request, and waits for the answer.
     pub(super) fn send(
         &mut self,

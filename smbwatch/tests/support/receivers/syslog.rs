@@ -12,6 +12,12 @@ use crate::support::lab::{End, Lab};
 pub const RSYSLOGD: &str = "/usr/sbin/rsyslogd";
 pub const MISSING: &str = "needs the packages rsyslog and rsyslog-gnutls";
 
+/// Whether rsyslog's module for TLS is there.
+pub fn has_tls() -> bool {
+    let folders = std::fs::read_dir("/usr/lib").expect("list the libraries").flatten();
+    folders.map(|folder| folder.path().join("rsyslog/lmnsd_gtls.so")).any(|module| module.exists())
+}
+
 /// How it is reached.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Way {
