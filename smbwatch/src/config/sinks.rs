@@ -34,6 +34,9 @@ const SPOOL_MIB: RangeInclusive<u64> = 8..=4096;
 /// The severity of the most severe alerts.
 const MOST_SEVERE: u8 = 99;
 
+/// How TLS is spoken with a web service.
+const HTTPS: &str = "write `https://`";
+
 /// A checked sink.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SinkConfig {
@@ -119,7 +122,8 @@ impl OtlpTarget {
         webhook::check_headers(&self.headers, |name| {
             let bearer = self.bearer.is_some() && name == "authorization";
             bearer || OURS.contains(&name) || name.starts_with("grpc-")
-        })
+        })?;
+        self.tls().check(self.url.secure, HTTPS)
     }
 }
 
@@ -140,14 +144,17 @@ impl Target {
         matches!(self, Self::Stdout(_) | Self::File(_))
     }
 
-    fn mistake_about_tls(&self) -> Option<String> {
+    /// Tells what is wrong with it, and what to do.
+    fn check(&self) -> Result<(), String> {
         match self {
-            Self::Syslog(target) => target.tls().mistake(matches!(target.address, Receiver::Tls(_)), "tls"),
-            Self::Webhook(target) => target.tls().mistake(target.url.secure, "https"),
-            Self::Elasticsearch(target) => target.tls().mistake(target.url.secure, "https"),
-            Self::Otlp(target) => target.tls().mistake(target.url.secure, "https"),
-            // It says so itself: its addresses have no scheme.
-            Self::Kafka(_) | Self::Stdout(_) | Self::File(_) | Self::Journald(_) => None,
+            Self::Syslog(target) => {
+                target.tls().check(matches!(target.address, Receiver::Tls(_)), "write `tls://`")
+            }
+            Self::Webhook(target) => target.check(),
+            Self::Elasticsearch(target) => target.check(),
+            Self::Otlp(target) => target.check(),
+            Self::Kafka(target) => target.check(),
+            Self::Stdout(_) | Self::File(_) | Self::Journald(_) => Ok(()),
         }
     }
 
@@ -200,25 +207,7 @@ impl SinkConfig {
         if let Some(mib) = spool_mib.filter(|mib| *mib != 0 && !SPOOL_MIB.contains(mib)) {
             return Err(format!("`sinks`: {name}: `spool_mib` is {mib}; give 0, or between 8 and 4096"));
         }
-        if let Target::Webhook(target) = &target {
-            target.check().map_err(|wrong| format!("`sinks`: {name}: {wrong}"))?;
-        }
-        if let Target::Otlp(target) = &target {
-            target.check().map_err(|wrong| format!("`sinks`: {name}: {wrong}"))?;
-        }
-        if let Target::Elasticsearch(target) = &target
-            && let Some(mistake) = target.mistake()
-        {
-            return Err(format!("`sinks`: {name}: {mistake}"));
-        }
-        if let Target::Kafka(target) = &target
-            && let Some(mistake) = target.mistake()
-        {
-            return Err(format!("`sinks`: {name}: {mistake}"));
-        }
-        if let Some(mistake) = target.mistake_about_tls() {
-            return Err(format!("`sinks`: {name}: {mistake}"));
-        }
+        target.check().map_err(|mistake| format!("`sinks`: {name}: {mistake}"))?;
         let spool_bytes = if target.is_local() { 0 } else { spool_mib.unwrap_or(64).saturating_mul(MIB) };
         Ok(Self { name, filter: Filter { severity, grades }, spool_bytes, target })
     }

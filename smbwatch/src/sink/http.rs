@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use anyhow::{Context as _, anyhow};
+use anyhow::anyhow;
 use http_body_util::{BodyExt as _, Full, Limited};
 use hyper::body::Bytes;
 use hyper::client::conn::http1::{SendRequest, handshake};
@@ -63,20 +63,7 @@ impl Client {
             request.headers_mut().extend(headers.iter().cloned());
             anyhow::Ok(request)
         };
-        let exchange = async {
-            // The other side may have closed one that was kept, which is no failure.
-            if let Some(mut kept) = connection.take()
-                && let Ok(answer) = answer(&mut kept, request()?).await
-            {
-                *connection = Some(kept);
-                return anyhow::Ok(answer);
-            }
-            let mut new = connect(service).await?;
-            let answer = answer(&mut new, request()?).await.with_context(|| url.to_string())?;
-            *connection = Some(new);
-            Ok(answer)
-        };
-        service.exchange(async { exchange.await.map_err(Failure::later) })
+        service.ask(connection, async || connect(service).await, async |kept| answer(kept, request()?).await)
     }
 }
 

@@ -62,13 +62,33 @@ impl Service {
     }
 
     /// Waits for an exchange with it, but not for ever.
-    pub(super) fn exchange<T>(
-        &self,
-        exchange: impl Future<Output = Result<T, Failure>>,
-    ) -> Result<T, Failure> {
+    fn exchange<T>(&self, exchange: impl Future<Output = Result<T, Failure>>) -> Result<T, Failure> {
         let answered = self.wait(async { timeout(EXCHANGE, exchange).await })?;
         answered
             .unwrap_or_else(|_| Err(Failure::later(anyhow!("{}: no answer within {EXCHANGE:?}", self.url))))
+    }
+
+    /// Asks over the connection that was kept, or else over another, which is kept then.
+    pub(super) fn ask<C, A>(
+        &self,
+        connection: &mut Option<C>,
+        connect: impl AsyncFnOnce() -> anyhow::Result<C>,
+        ask: impl AsyncFn(&mut C) -> anyhow::Result<A>,
+    ) -> Result<A, Failure> {
+        let exchange = async {
+            // The other side may have closed one that was kept, which is no failure.
+            if let Some(mut kept) = connection.take()
+                && let Ok(answer) = ask(&mut kept).await
+            {
+                *connection = Some(kept);
+                return anyhow::Ok(answer);
+            }
+            let mut new = connect().await?;
+            let answer = ask(&mut new).await.with_context(|| self.url.to_string())?;
+            *connection = Some(new);
+            Ok(answer)
+        };
+        self.exchange(async { exchange.await.map_err(Failure::later) })
     }
 
     fn wait<T>(&self, future: impl Future<Output = T>) -> Result<T, Failure> {

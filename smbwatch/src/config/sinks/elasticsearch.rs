@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use serde::Deserialize;
 
-use super::{Tls, Url};
+use super::{HTTPS, Tls, Url};
 use crate::sink::Secret;
 
 /// A data stream.
@@ -39,20 +39,19 @@ impl ElasticsearchTarget {
         Tls::of(&self.ca, &self.certificate, &self.key)
     }
 
-    /// What is wrong with it, and what to do.
-    pub(super) fn mistake(&self) -> Option<String> {
+    /// Tells what is wrong with it, and what to do.
+    pub(super) fn check(&self) -> Result<(), String> {
         let name = self.data_stream.as_bytes();
         let is_right = |byte: &u8| matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'-' | b'_' | b'.');
         let begins = name.first().is_some_and(u8::is_ascii_alphanumeric);
         if !begins || !name.iter().all(is_right) {
-            return Some(format!(
+            return Err(format!(
                 "the data stream `{}`; use lower-case letters, digits, `-`, `_` and `.`, and begin with a letter \
                  or a digit",
                 self.data_stream
             ));
         }
         let mistake = match (&self.user, &self.password) {
-            (None, None) => return None,
             (Some(_), None) | (None, Some(_)) => {
                 "`user` and `password` belong together; give both, or neither"
             }
@@ -63,8 +62,8 @@ impl ElasticsearchTarget {
             (Some(user), Some(_)) if user.is_empty() || user.contains(':') => {
                 "a `user` that is empty or has a colon; name another"
             }
-            (Some(_), Some(_)) => return None,
+            (None, None) | (Some(_), Some(_)) => return self.tls().check(self.url.secure, HTTPS),
         };
-        Some(mistake.to_owned())
+        Err(mistake.to_owned())
     }
 }

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use serde::Deserialize;
 
-use super::End;
+use super::{End, Tls};
 use crate::sink::Secret;
 
 /// A topic of Kafka.
@@ -66,25 +66,21 @@ impl Mechanism {
 }
 
 impl KafkaTarget {
-    /// What is wrong with it, and what to do.
-    pub(super) fn mistake(&self) -> Option<&'static str> {
+    /// Tells what is wrong with it, and what to do.
+    pub(super) fn check(&self) -> Result<(), String> {
         let is_right = |byte: u8| byte.is_ascii_alphanumeric() || b"._-".contains(&byte);
         let topic = &self.topic;
         if self.brokers.is_empty() || topic.is_empty() || topic.len() > 249 || !topic.bytes().all(is_right) {
-            return Some("name `brokers`, and a `topic` of letters, digits, `.`, `_` and `-`");
+            return Err("name `brokers`, and a `topic` of letters, digits, `.`, `_` and `-`".to_owned());
         }
-        if !self.tls && (self.ca.is_some() || self.certificate.is_some() || self.key.is_some()) {
-            return Some("certificates are for TLS; add `tls = true`");
-        }
-        if self.certificate.is_some() != self.key.is_some() {
-            return Some("`certificate` and `key` belong together; give both, or neither");
-        }
+        Tls::of(&self.ca, &self.certificate, &self.key).check(self.tls, "add `tls = true`")?;
         match &self.sasl {
-            Some(sasl) if sasl.user.is_empty() => Some("`sasl` without a `user`; name one"),
+            Some(sasl) if sasl.user.is_empty() => Err("`sasl` without a `user`; name one".to_owned()),
             Some(Sasl { mechanism: Mechanism::Plain, .. }) if !self.tls => {
-                Some("PLAIN would send the password readable; add `tls = true`, or use SCRAM-SHA-512")
+                let advice = "add `tls = true`, or use SCRAM-SHA-512";
+                Err(format!("PLAIN would send the password readable; {advice}"))
             }
-            Some(_) | None => None,
+            Some(_) | None => Ok(()),
         }
     }
 }

@@ -18,13 +18,15 @@ impl Tls {
         Self { ca: ca.clone(), certificate: certificate.clone(), key: key.clone() }
     }
 
-    /// What is wrong with it, and what to do; `scheme` is that of an address where TLS is spoken.
-    pub(super) fn mistake(&self, is_spoken: bool, scheme: &str) -> Option<String> {
+    /// Tells what is wrong with it, and what to do: `advice` has TLS spoken.
+    pub(super) fn check(&self, is_spoken: bool, advice: &str) -> Result<(), String> {
         let Self { ca, certificate, key } = self;
         if !is_spoken && (ca.is_some() || certificate.is_some() || key.is_some()) {
-            return Some(format!("certificates are for TLS; write `{scheme}://`"));
+            return Err(format!("certificates are for TLS; {advice}"));
         }
-        let is_half = certificate.is_some() != key.is_some();
-        is_half.then(|| "`certificate` and `key` belong together; give both, or neither".to_owned())
+        if certificate.is_some() != key.is_some() {
+            return Err("`certificate` and `key` belong together; give both, or neither".to_owned());
+        }
+        Ok(())
     }
 }

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use hyper::header::HeaderName;
 use serde::Deserialize;
 
-use super::{Template, Tls, Url};
+use super::{HTTPS, Template, Tls, Url};
 use crate::sink::Secret;
 
 /// A web service.
@@ -51,7 +51,8 @@ impl WebhookTarget {
         check_headers(&self.headers, |name| {
             let bearer = self.bearer.is_some() && name == "authorization";
             bearer || ["content-type", "content-length", "host", "x-smbwatch-signature"].contains(&name)
-        })
+        })?;
+        self.tls().check(self.url.secure, HTTPS)
     }
 }
 

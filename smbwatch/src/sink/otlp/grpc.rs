@@ -55,20 +55,11 @@ impl Client {
             request.headers_mut().extend(headers.iter().cloned());
             anyhow::Ok(request)
         };
-        let exchange = async {
-            // The other side may have closed one that was kept, which is no failure.
-            if let Some(mut kept) = connection.take()
-                && let Ok(answer) = answer(&mut kept, request()?).await
-            {
-                *connection = Some(kept);
-                return anyhow::Ok(answer);
-            }
-            let mut new = connect(service).await?;
-            let answer = answer(&mut new, request()?).await.with_context(|| url.to_string())?;
-            *connection = Some(new);
-            Ok(answer)
-        };
-        let answer = service.exchange(async { exchange.await.map_err(Failure::later) })?;
+        let answer = service.ask(
+            connection,
+            async || connect(service).await,
+            async |kept| answer(kept, request()?).await,
+        )?;
         answer.outcome(url)
     }
 }
